@@ -12,15 +12,13 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from archlab.errors import SpecError, four_parts, unknown_name
 
 __all__ = ["ArchSpec", "BlockSpec", "HeadSpec", "StageSpec"]
-
-T = TypeVar("T")
 
 Widths = int | tuple[int, ...]
 """One width for all heads, or one per head."""
@@ -168,7 +166,7 @@ class ArchSpec:
                 )
             )
         try:
-            return _adapter(cls).validate_json(json.dumps(document, allow_nan=False), strict=True)
+            parsed: Self = _adapter(cls).validate_json(json.dumps(document, allow_nan=False), strict=True)
         except ValidationError as error:
             raise _spec_error(error, where) from None
         except (TypeError, ValueError, RecursionError) as error:
@@ -180,10 +178,11 @@ class ArchSpec:
                     do="compare with: archlab export MODEL --format spec --out F",
                 )
             ) from None
+        return parsed
 
 
 @functools.cache
-def _adapter(cls: type[T]) -> TypeAdapter[T]:
+def _adapter(cls: Any) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
