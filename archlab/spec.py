@@ -145,8 +145,8 @@ class ArchSpec:
         """The canonical JSON: sorted keys, no spaces, no neutral fields."""
         return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
 
-    @classmethod
-    def from_dict(cls, document: object, *, where: str = "spec") -> Self:
+    @staticmethod
+    def from_dict(document: object, *, where: str = "spec") -> "ArchSpec":
         """Parse what `to_dict` wrote, strictly.
 
         Args:
@@ -166,7 +166,7 @@ class ArchSpec:
                 )
             )
         try:
-            parsed: Self = _adapter(cls).validate_json(json.dumps(document, allow_nan=False), strict=True)
+            return _PARSER.validate_json(json.dumps(document, allow_nan=False), strict=True)
         except ValidationError as error:
             raise _spec_error(error, where) from None
         except (TypeError, ValueError, RecursionError) as error:
@@ -178,12 +178,9 @@ class ArchSpec:
                     do="compare with: archlab export MODEL --format spec --out F",
                 )
             ) from None
-        return parsed
 
 
-@functools.cache
-def _adapter(cls: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(cls)
+_PARSER = TypeAdapter(ArchSpec)
 
 
 def _plain(value: object) -> object:
