@@ -1,0 +1,44 @@
+"""archlab finds, explains and trims efficient vision backbones for a device and a latency budget.
+
+Everything below loads on first use: `import archlab` brings no torch.
+
+    import archlab as al
+    al.models()                                     # every published network, as a table
+    net = al.create("edgenext_small")               # a torch module with random weights
+    study = al.search(budget_ms=5, device="orin")   # a Pareto front under 5 ms
+    study.front(); study.best(budget_ms=4); study.plot_front()
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_API = {
+    "create": "networks",
+    "deploy": "networks",
+    "describe_space": "spaces",
+    "devices": "devices",
+    "export": "exporting",
+    "load": "studies",
+    "measure": "costs",
+    "models": "networks",
+    "profile": "costs",
+    "proxies": "scores",
+    "report": "studies",
+    "score": "scores",
+    "search": "studies",
+    "spaces": "spaces",
+}
+
+__all__ = sorted(["__version__", *_API])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _API:
+        return getattr(importlib.import_module(f"archlab.api.{_API[name]}"), name)
+    raise AttributeError(f"module 'archlab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

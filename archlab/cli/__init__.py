@@ -1,1 +1,69 @@
-"""Command line; one file per command."""
+"""The command line: one file per command, over the Python interface; torch is imported only inside a command's run.
+
+Exit status: 0 done, 1 an error the user can repair (one line on stderr), 2 wrong usage, 130 interrupted.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+
+from archlab.cli import device, doctor, export, measure, models, profile, proxy, report, search, space, worker
+from archlab.errors import ArchlabError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="archlab",
+    help="Find, explain and trim efficient vision backbones for a device and a latency budget.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for command in (models, profile, measure, search, report, export, worker, doctor):
+    command.register(app)
+for group in (space, device, proxy):
+    group.register(app)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    raise SystemExit(_status(list(sys.argv[1:] if argv is None else argv)))
+
+
+def _status(argv: list[str]) -> int:
+    try:
+        code = app(args=argv, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except ArchlabError as error:
+        return _fail(str(error), 1)
+    except click.exceptions.Abort:
+        return _fail("interrupted; the same command goes on where it stopped", 130)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command goes on where it stopped", 130)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EISDIR}:
+            return _fail(_os_line(error), 1)
+        raise
+
+
+def _os_line(error: OSError) -> str:
+    return (
+        f"cannot write or read a file: {error.strerror}; given: {error.filename}; "
+        "allowed: a readable, writable place with free space; choose another path or free some space"
+    )
+
+
+def _fail(line: str, status: int) -> int:
+    sys.stderr.write(f"archlab: {' '.join(line.split())}\n")
+    return status

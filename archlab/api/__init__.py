@@ -1,0 +1,1 @@
+"""The Python interface: one file per question; `archlab` re-exports the names lazily."""

@@ -1,0 +1,46 @@
+"""archlab proxy: accuracy scores without training."""
+
+from typing import Annotated
+
+import typer
+
+from archlab.cli.output import Json, emit, table
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(help="Accuracy scores: list them, or score a network.", no_args_is_help=True)
+    group.command("list", epilog="Example: archlab proxy list")(run_list)
+    group.command("score", epilog="Example: archlab proxy score edgenext_small --proxy naswot")(run_score)
+    app.add_typer(group, name="proxy")
+
+
+def run_list(json: Json = False) -> None:
+    """List the scores and where they come from."""
+    from archlab.api.scores import proxy_rows
+
+    rows = proxy_rows()
+    if json:
+        return emit(rows)
+    return table("", {"name": "score", "title": "what it is", "default": "default", "source": "source"}, rows)
+
+
+def run_score(
+    model: Annotated[str, typer.Argument(help="A published name, a spec file or STUDY_DIR:DIGEST.")],
+    proxy: Annotated[
+        list[str] | None, typer.Option("--proxy", help="Which score; repeat for more; all if left out.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of weights and images.")] = 0,
+    json: Json = False,
+) -> None:
+    """Score a network; higher is better, and only values of one score compare."""
+    from archlab.api.scores import score_rows
+    from archlab.cli.output import note
+
+    rows = score_rows(model, proxies=proxy, seed=seed, on_skip=note)
+    if json:
+        return emit(rows)
+    shown = [{**row, "score": f"{row['score']:.5g}", "seconds": f"{row['seconds']:.2f}"} for row in rows]
+    return table("", {"proxy": "score", "score": "#value", "seconds": "#seconds"}, shown)

@@ -1,0 +1,39 @@
+"""To add a thing is to join its table: a file in a room of extensions that no table names is a mistake."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "archlab"
+
+TABLES = {
+    "families": ("FAMILIES", {"published"}),
+    "model/blocks": ("BLOCKS", set()),
+    "device/backends": ("BACKENDS", set()),
+    "latency": ("PREDICTORS", {"features"}),
+    "proxy": ("PROXIES", set()),
+}
+"""Room → (its table, files that are plumbing of the room and no entry)."""
+
+
+def defining_files(table: dict[str, object]) -> set[str]:
+    """File names of the modules in which the entries of a table were made."""
+    found = set()
+    for entry in table.values():
+        parts = [entry, *vars(entry).values()] if hasattr(entry, "__dict__") else [entry]
+        if hasattr(entry, "__dataclass_fields__"):
+            parts += [getattr(entry, name) for name in entry.__dataclass_fields__]
+        found |= {str(getattr(p, "__module__", "")).rpartition(".")[2] for p in parts}
+        found |= {str(getattr(p, "__name__", "")).rpartition(".")[2] for p in parts}
+    return found
+
+
+@pytest.mark.parametrize("room", TABLES)
+def test_every_file_is_in_its_table(room: str) -> None:
+    name, plumbing = TABLES[room]
+    table = getattr(importlib.import_module(f"archlab.{room.replace('/', '.')}"), name)
+    assert isinstance(table, dict)
+    assert table
+    files = {p.stem for p in (PACKAGE / room).glob("*.py")} - {"__init__"} - plumbing
+    assert files <= defining_files(table), f"not in {name}: {files - defining_files(table)}"
