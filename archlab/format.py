@@ -4,11 +4,13 @@ A latency is rounded to what its interval can tell; a count keeps three signific
 A missing number is a dash. Text made here is never parsed again: machines read the JSON and the CSV.
 """
 
+import decimal
 import math
 
-__all__ = ["DASH", "bytes_text", "count", "duration", "interval", "milliseconds", "number", "percent", "share"]
+__all__ = ["DASH", "count", "duration", "interval", "milliseconds", "number", "percent", "scientific", "size"]
 
 DASH = "–"
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -27,13 +29,21 @@ def count(value: float | None) -> str:
     """Write a count with three significant digits and k, M, G or T: ``5586832`` → ``5.59 M``, ``950`` → ``950``."""
     if value is None:
         return DASH
-    for size, prefix in _PREFIXES:
-        if abs(value) >= size * 0.9995:
-            return f"{number(value / size)} {prefix}"
+    for unit, prefix in _PREFIXES:
+        if abs(value) >= unit * 0.9995:
+            return f"{number(value / unit)} {prefix}"
     return number(value)
 
 
-def bytes_text(value: float | None) -> str:
+def scientific(value: int) -> str:
+    """Write a whole number of any length: ``8000`` → ``8,000``, ``31 415 926`` → ``3.1 × 10⁷``."""
+    if abs(value) < 1_000_000:
+        return f"{value:,}"
+    mantissa, exponent = f"{decimal.Decimal(value):.1e}".split("e")
+    return f"{mantissa} × 10{exponent.removeprefix('+').translate(_RAISED)}"
+
+
+def size(value: float | None) -> str:
     """Write a number of bytes in decimal units: ``4815765`` → ``4.82 MB``."""
     if value is None:
         return DASH
@@ -74,12 +84,7 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def percent(value: float | None, digits: int = 2) -> str:
-    """Write a number that is already in per cent: ``79.41`` → ``79 %``, with three digits ``79.4 %``."""
-    return DASH if value is None else f"{number(value, digits)} %"
-
-
-def share(part: float | None) -> str:
+def percent(part: float | None) -> str:
     """Write a fraction as a whole percentage, without rounding a little to nothing: ``0.004`` → ``< 1 %``."""
     if part is None or not math.isfinite(part):
         return DASH

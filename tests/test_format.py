@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from archlab.format import DASH, bytes_text, count, duration, interval, milliseconds, number, percent, share
+from archlab.format import DASH, count, duration, interval, milliseconds, number, percent, scientific, size
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_counts_keep_three_digits(value: float | None, text: str) -> None:
     ("value", "text"), [(4_815_765, "4.82 MB"), (812, "812 B"), (2e9, "2.00 GB"), (0, "0 B"), (None, DASH)]
 )
 def test_bytes_are_decimal(value: float | None, text: str) -> None:
-    assert bytes_text(value) == text
+    assert size(value) == text
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ def test_durations_use_two_units(seconds: float | None, text: str) -> None:
 
 
 def test_shares_never_round_a_little_to_nothing() -> None:
-    assert [share(x) for x in (0.0, 0.004, 0.014, 0.5, 0.996, 1.0, 1.4)] == [
+    assert [percent(x) for x in (0.0, 0.004, 0.014, 0.5, 0.996, 1.0, 1.4)] == [
         "0 %", "< 1 %", "1 %", "50 %", "> 99 %", "100 %", "140 %",
     ]  # fmt: skip
-    assert share(math.nan) == DASH
+    assert percent(math.nan) == DASH
 
 
 def test_numbers() -> None:
@@ -89,5 +89,10 @@ def test_numbers() -> None:
     assert number(2.5e20) == "2.50e+20"
     assert number(-3e-9, 2) == "-3.0e-09"
     assert number(math.inf) == DASH
-    assert percent(79.41, 3) == "79.4 %"
-    assert percent(12.3) == "12 %"
+
+
+def test_sizes_of_spaces_are_whole_numbers_of_any_length() -> None:
+    assert scientific(8000) == "8,000"
+    assert scientific(31_415_926) == "3.1 × 10⁷"
+    assert scientific(9_960_000) == "1.0 × 10⁷"
+    assert scientific(7 * 10**400) == "7.0 × 10⁴⁰⁰"
