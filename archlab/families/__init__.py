@@ -1,0 +1,63 @@
+"""Which families of networks does archlab know? One file each, listed in `FAMILIES`."""
+
+from archlab.errors import unknown_name
+from archlab.families import convnext, edgenext, efficientvit_mit, efficientvit_msra
+from archlab.families.published import Family, Published
+
+__all__ = ["FAMILIES", "Family", "Published", "all_published", "published"]
+
+FAMILIES: dict[str, Family] = {
+    "convnext": Family(
+        name="convnext",
+        title="ConvNeXt",
+        source="arXiv 2201.03545",
+        make=convnext.make,
+        axes_of=convnext.axes_of,
+        axes=convnext.AXES,
+        published=convnext.PUBLISHED,
+    ),
+    "edgenext": Family(
+        name="edgenext",
+        title="EdgeNeXt",
+        source="arXiv 2206.10589",
+        make=edgenext.make,
+        axes_of=edgenext.axes_of,
+        axes=edgenext.AXES,
+        published=edgenext.PUBLISHED,
+    ),
+    "efficientvit_mit": Family(
+        name="efficientvit_mit",
+        title="EfficientViT (MIT)",
+        source="arXiv 2205.14756",
+        make=efficientvit_mit.make,
+        axes_of=efficientvit_mit.axes_of,
+        axes=efficientvit_mit.AXES,
+        published=efficientvit_mit.PUBLISHED,
+    ),
+    "efficientvit_msra": Family(
+        name="efficientvit_msra",
+        title="EfficientViT (MSRA)",
+        source="arXiv 2305.07027",
+        make=efficientvit_msra.make,
+        axes_of=efficientvit_msra.axes_of,
+        axes=efficientvit_msra.AXES,
+        published=efficientvit_msra.PUBLISHED,
+    ),
+}
+
+
+def published(name: str) -> Published:
+    """Look a published network up by name.
+
+    Raises:
+        UnknownNameError: If no family published one of that name; the message has the nearest.
+    """
+    rows = {row.name: row for row in all_published()}
+    if name not in rows:
+        raise unknown_name("published network", name, rows, do="see: archlab models")
+    return rows[name]
+
+
+def all_published() -> tuple[Published, ...]:
+    """Every published network, family by family, small to large."""
+    return tuple(row for family in FAMILIES.values() for row in family.published)
