@@ -46,8 +46,7 @@ def conv_macs(inputs: Shapes, outputs: Shapes, args: Sequence[Any]) -> int:
     """
     image, weight = inputs[0], inputs[1]
     positions = image[2:] if args[6] else outputs[0][2:]
-    batch = image[0] if len(image) == len(weight) else 1
-    return batch * math.prod(positions) * math.prod(weight)
+    return image[0] * math.prod(positions) * math.prod(weight)
 
 
 def product_macs(inputs: Shapes, outputs: Shapes, args: Sequence[Any]) -> int:
@@ -107,133 +106,70 @@ class Rule:
     is_overwritten: bool = False
 
 
-_CONV = Rule(kind="conv", macs=conv_macs)
 _PRODUCT = Rule(kind="matmul", macs=product_macs)
+_VECTOR = Rule(kind="matmul", macs=vector_macs)
 _ATTENTION = Rule(kind="matmul", macs=attention_macs)
-_VIEW = Rule(kind="view")
-_NORM = Rule(kind="norm")
-_SOFTMAX = Rule(kind="softmax")
-_ACTIVATION = Rule(kind="activation")
-_ELEMENTWISE = Rule(kind="elementwise")
-_POOL = Rule(kind="pool")
-_REDUCE = Rule(kind="reduce")
-_COPY = Rule(kind="copy")
-_OVERWRITE = Rule(kind="copy", is_overwritten=True)
-_ALLOCATION = Rule(kind=None)
+
+
+def _all(rule: Rule, names: str) -> dict[str, Rule]:
+    return dict.fromkeys(names.split(), rule)
+
 
 RULES: dict[str, Rule] = {
-    "convolution": _CONV,
-    "_convolution": _CONV,
-    "mm": _PRODUCT,
-    "bmm": _PRODUCT,
-    "addmm": _PRODUCT,
-    "baddbmm": _PRODUCT,
-    "matmul": _PRODUCT,
-    "_addmm_activation": _PRODUCT,
-    "addbmm": Rule(kind="matmul", macs=reduced_product_macs),
+    "convolution": Rule(kind="conv", macs=conv_macs),
+    **_all(_PRODUCT, "mm bmm addmm baddbmm _addmm_activation"),
     "linear": Rule(kind="matmul", macs=linear_macs),
-    "mv": Rule(kind="matmul", macs=vector_macs),
-    "addmv": Rule(kind="matmul", macs=vector_macs),
-    "dot": Rule(kind="matmul", macs=vector_macs),
-    "vdot": Rule(kind="matmul", macs=vector_macs),
-    "scaled_dot_product_attention": _ATTENTION,
-    "_scaled_dot_product_attention_math": _ATTENTION,
-    "_scaled_dot_product_flash_attention": _ATTENTION,
-    "_scaled_dot_product_flash_attention_for_cpu": _ATTENTION,
-    "_scaled_dot_product_efficient_attention": _ATTENTION,
-    "_scaled_dot_product_cudnn_attention": _ATTENTION,
-    "_scaled_dot_product_fused_attention_overrideable": _ATTENTION,
-    "native_layer_norm": _NORM,
-    "native_batch_norm": _NORM,
-    "native_group_norm": _NORM,
-    "cudnn_batch_norm": _NORM,
-    "_batch_norm_no_update": _NORM,
-    "_native_batch_norm_legit": _NORM,
-    "_native_batch_norm_legit_no_training": _NORM,
-    "_fused_rms_norm": _NORM,
-    "rms_norm": _NORM,
-    "_softmax": _SOFTMAX,
-    "_safe_softmax": _SOFTMAX,
-    "_log_softmax": _SOFTMAX,
-    "relu": _ACTIVATION,
-    "gelu": _ACTIVATION,
-    "silu": _ACTIVATION,
-    "hardswish": _ACTIVATION,
-    "hardsigmoid": _ACTIVATION,
-    "hardtanh": _ACTIVATION,
-    "relu6": _ACTIVATION,
-    "sigmoid": _ACTIVATION,
-    "tanh": _ACTIVATION,
-    "mish": _ACTIVATION,
-    "elu": _ACTIVATION,
-    "celu": _ACTIVATION,
-    "selu": _ACTIVATION,
-    "glu": _ACTIVATION,
-    "softplus": _ACTIVATION,
-    "leaky_relu": _ACTIVATION,
-    "log_sigmoid_forward": _ACTIVATION,
-    "prelu": _ACTIVATION,
-    "_prelu_kernel": _ACTIVATION,
-    "threshold": _ACTIVATION,
-    "softshrink": _ACTIVATION,
-    "hardshrink": _ACTIVATION,
-    "rrelu_with_noise": _ACTIVATION,
-    "fill": _OVERWRITE,
-    "zero": _OVERWRITE,
-    "copy": _OVERWRITE,
-    "max_pool2d_with_indices": _POOL,
-    "max_pool3d_with_indices": _POOL,
-    "adaptive_max_pool2d": _POOL,
-    "min": _REDUCE,
-    "max": _REDUCE,
-    "sort": Rule(kind="copy", writes=2),
-    "topk": Rule(kind="copy", writes=2),
-    "var_mean": Rule(kind="reduce", writes=2),
-    "std_mean": Rule(kind="reduce", writes=2),
-    "aminmax": Rule(kind="reduce", writes=2),
+    "addbmm": Rule(kind="matmul", macs=reduced_product_macs),
+    **_all(_VECTOR, "mv addmv dot vdot"),
+    **_all(_ATTENTION, "_scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_for_cpu"),
+    **_all(_ATTENTION, "_scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention"),
+    **_all(_ATTENTION, "_scaled_dot_product_fused_attention_overrideable"),
+    **_all(Rule(kind="norm"), "native_layer_norm native_batch_norm native_group_norm cudnn_batch_norm"),
+    **_all(Rule(kind="norm"), "_native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_no_update"),
+    **_all(Rule(kind="softmax"), "_softmax _safe_softmax _log_softmax"),
+    **_all(
+        Rule(kind="activation"),
+        "relu gelu silu hardswish hardsigmoid hardtanh sigmoid tanh mish elu celu glu softplus leaky_relu threshold"
+        " log_sigmoid_forward _prelu_kernel softshrink hardshrink rrelu_with_noise",
+    ),
+    **_all(
+        Rule(kind="elementwise"),
+        "add sub rsub mul div reciprocal pow sqrt rsqrt exp exp2 expm1 log log2 log10 log1p neg abs sign sgn erf erfc"
+        " sin cos tan atan atan2 sinh cosh floor ceil round trunc frac remainder fmod floor_divide clamp clamp_min"
+        " clamp_max minimum maximum fmin fmax lerp addcmul addcdiv where masked_fill eq ne lt le gt ge logical_and"
+        " logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_not bitwise_xor __rshift__ __lshift__"
+        " isnan isinf nan_to_num xlogy logit logaddexp hypot native_dropout",
+    ),
+    **_all(
+        Rule(kind="pool"),
+        "max_pool2d_with_indices max_pool3d_with_indices adaptive_max_pool2d avg_pool1d avg_pool2d avg_pool3d"
+        " _adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_avg_pool1d upsample_linear1d upsample_bilinear2d"
+        " upsample_bicubic2d upsample_trilinear3d upsample_nearest1d upsample_nearest2d upsample_nearest3d"
+        " _upsample_nearest_exact2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa grid_sampler_2d",
+    ),
+    **_all(
+        Rule(kind="reduce"),
+        "sum mean min max amax amin prod var std norm linalg_vector_norm logsumexp argmax argmin any all"
+        " cumsum cumprod",
+    ),
+    **_all(Rule(kind="reduce", writes=2), "var_mean std_mean aminmax"),
+    **_all(
+        Rule(kind="copy"),
+        "clone _to_copy cat stack index index_put index_select index_add index_fill gather scatter scatter_add"
+        " embedding roll flip rot90 repeat repeat_interleave constant_pad_nd reflection_pad1d reflection_pad2d"
+        " replication_pad1d replication_pad2d pixel_shuffle pixel_unshuffle channel_shuffle im2col col2im tril triu"
+        " slice_scatter select_scatter arange linspace zeros zeros_like ones ones_like full full_like new_zeros"
+        " new_ones new_full scalar_tensor eye tril_indices triu_indices bucketize searchsorted complex",
+    ),
+    **_all(Rule(kind="copy", writes=2), "sort topk"),
+    **_all(Rule(kind="copy", is_overwritten=True), "fill zero copy"),
+    **_all(
+        Rule(kind="view"),
+        "view _unsafe_view _reshape_alias permute transpose t expand squeeze unsqueeze slice select split"
+        " split_with_sizes unsafe_split unbind unfold as_strided alias detach lift_fresh diagonal view_as_real view_as_complex",
+    ),
+    **_all(Rule(kind=None), "empty empty_like empty_strided new_empty new_empty_strided"),
 }
-
-
-def _join(rule: Rule, names: str) -> None:
-    """Add many operators that follow one rule."""
-    RULES.update(dict.fromkeys(names.split(), rule))
-
-
-_join(
-    _VIEW,
-    "view _unsafe_view _reshape_alias reshape permute transpose t numpy_T expand squeeze unsqueeze slice select split"
-    " split_with_sizes chunk tensor_split unbind unfold as_strided alias detach lift_fresh narrow diagonal movedim"
-    " view_as_real view_as_complex swapaxes unflatten flatten",
-)
-_join(_ALLOCATION, "empty empty_like empty_strided new_empty new_empty_strided")
-_join(
-    _ELEMENTWISE,
-    "add sub rsub mul div reciprocal pow square sqrt rsqrt exp exp2 expm1 log log2 log10 log1p neg abs sign sgn sin cos"
-    " tan atan atan2 sinh cosh erf erfc floor ceil round trunc frac remainder fmod floor_divide clamp clamp_min clamp_max"
-    " minimum maximum fmin fmax lerp addcmul addcdiv where masked_fill eq ne lt le gt ge logical_and logical_or"
-    " logical_not logical_xor bitwise_and bitwise_or bitwise_not bitwise_xor isnan isinf isfinite nan_to_num xlogy"
-    " native_dropout dropout logit logaddexp hypot __rshift__ __lshift__ __and__ __or__",
-)
-_join(
-    _POOL,
-    "avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_avg_pool1d upsample_nearest1d"
-    " upsample_nearest2d upsample_nearest3d _upsample_nearest_exact2d upsample_bilinear2d _upsample_bilinear2d_aa"
-    " upsample_bicubic2d _upsample_bicubic2d_aa upsample_linear1d upsample_trilinear3d grid_sampler_2d",
-)
-_join(
-    _REDUCE,
-    "sum mean amax amin prod var std norm linalg_vector_norm logsumexp argmax argmin any all cumsum cumprod"
-    " _euclidean_dist",
-)
-_join(
-    _COPY,
-    "clone _to_copy cat stack index index_put index_select index_add index_fill gather scatter scatter_add embedding"
-    " roll flip rot90 repeat repeat_interleave constant_pad_nd reflection_pad1d reflection_pad2d replication_pad1d"
-    " replication_pad2d pixel_shuffle pixel_unshuffle channel_shuffle im2col col2im tril triu masked_select slice_scatter"
-    " select_scatter unfold_copy permute_copy expand_copy view_copy split_copy arange linspace zeros zeros_like ones"
-    " ones_like full full_like new_zeros new_ones new_full scalar_tensor eye tril_indices triu_indices meshgrid"
-    " one_hot bucketize searchsorted lift contiguous complex",
-)
 
 
 def rule_for(op: str, module: str) -> Rule:

@@ -4,7 +4,8 @@ Nothing is computed: tensors on the meta device have shapes and strides, no data
 two products there, so it counts in full.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,24 +15,26 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from archlab.cost.rows import LayerTrace, OpRow, Shape
 from archlab.cost.rules import Rule, conv_attrs, rule_for
+from archlab.cost.shortcuts import SHORTCUTS, Shortcut
 
 __all__ = ["walk"]
 
-_NAMES: dict[Any, str] = {}
-"""Operator overload → aten name; grows to the few hundred operators that exist."""
+_NAMES: dict[Any, tuple[str, bool]] = {}
+"""Operator overload → (aten name, whether it works in place); grows to the few hundred operators that exist."""
 
 
-def walk(module: nn.Module, inputs: Sequence[torch.Tensor]) -> LayerTrace:
+def walk(module: nn.Module, inputs: Sequence[torch.Tensor], *, is_quick: bool = True) -> LayerTrace:
     """Run `module` once and return a row per operator.
 
     Args:
         module: In eval mode with parameters and buffers on the meta device.
         inputs: Tensors on the meta device.
+        is_quick: Take the shapes of common operators from `shortcuts.py`; the rows are the same without.
 
     Raises:
         CostRuleError: For an operator without a rule.
     """
-    mode = _Walk(module, inputs)
+    mode = _Walk(module, inputs, SHORTCUTS if is_quick else {})
     hooks = (
         nn_module.register_module_forward_pre_hook(mode.enter),
         nn_module.register_module_forward_hook(mode.leave),
@@ -48,8 +51,9 @@ def walk(module: nn.Module, inputs: Sequence[torch.Tensor]) -> LayerTrace:
 class _Walk(TorchDispatchMode):
     """Rows as they happen. A tensor's maker is found by its storage, which all its views share."""
 
-    def __init__(self, module: nn.Module, inputs: Sequence[torch.Tensor]) -> None:
+    def __init__(self, module: nn.Module, inputs: Sequence[torch.Tensor], shortcuts: Mapping[str, Shortcut]) -> None:
         super().__init__()
+        self._shortcuts = shortcuts
         self._rows: list[OpRow] = []
         self._paths = {id(child): path for path, child in module.named_modules()}
         self._path = [""]
@@ -62,6 +66,11 @@ class _Walk(TorchDispatchMode):
         self._owned = set(self._unread)
         self._owned.update(_storage(buffer) for buffer in module.buffers())
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """False: nothing is compiled here, and torch's wrapper would load its compiler, a second at first use."""
+        return False
+
     def enter(self, module: nn.Module, args: Any) -> None:
         """Note that a module begins; one that the network does not own counts for its caller."""
         self._path.append(self._paths.get(id(module), self._path[-1]))
@@ -71,15 +80,25 @@ class _Walk(TorchDispatchMode):
         self._path.pop()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        op = _NAMES.get(func) or _name(func)
+        op, is_in_place = _NAMES.get(func) or _name(func)
         rule = rule_for(op, self._path[-1])
-        result = func(*args, **(kwargs or {}))
+        result = self._short(op, is_in_place, args)
+        if result is None:
+            result = func(*args, **(kwargs or {}))
         if rule.kind is None:
             self._alive.extend(_tensors((result,)))
         elif rule.kind == "view":
             self._add_view(op, args, result)
         else:
             self._add(op, rule, args, (*args, *kwargs.values()) if kwargs else args, result)
+        return result
+
+    def _short(self, op: str, is_in_place: bool, args: Any) -> Any:
+        """The result as the operator's shortcut makes it, or None."""
+        shortcut = self._shortcuts.get(op)
+        result = shortcut(args) if shortcut else None
+        if is_in_place and result is not None:
+            return args[0] if result.shape == args[0].shape else None
         return result
 
     def _add_view(self, op: str, args: Any, result: Any) -> None:
@@ -104,8 +123,8 @@ class _Walk(TorchDispatchMode):
         if rule.is_overwritten and (before := self._maker.get(_storage(tensors[0]))) is not None:
             sources = (*sources, before)
         inputs = tuple([tuple(t.shape) for t in tensors])
-        outputs = tuple([tuple(r.shape) for r in results])
-        written = sum([r.numel() for r in results[: rule.writes]])
+        outputs = tuple([tuple(r.shape) for r in results[: rule.writes]])
+        written = sum([math.prod(shape) for shape in outputs])
         self._rows.append(
             OpRow(
                 op=op,
@@ -161,12 +180,11 @@ class _Walk(TorchDispatchMode):
         )
 
 
-def _name(func: Any) -> str:
-    """`aten::add_.Tensor` → `add`; operators of other libraries keep their namespace."""
+def _name(func: Any) -> tuple[str, bool]:
+    """`aten::add_.Tensor` → (`add`, in place); operators of other libraries keep their namespace."""
     name = func._schema.name.removeprefix("aten::")
-    if name.endswith("_") and not name.endswith("__"):
-        name = name[:-1]
-    return str(_NAMES.setdefault(func, name))
+    is_in_place = name.endswith("_") and not name.endswith("__")
+    return _NAMES.setdefault(func, (name[:-1] if is_in_place else name, is_in_place))
 
 
 def _kind(rule: Rule, inputs: tuple[Shape, ...], args: Any, weight_elems: int) -> str:
