@@ -10,6 +10,7 @@ from archlab.api.target import resolve
 from archlab.errors import SpecError, four_parts, unknown_name
 from archlab.families import FAMILIES, all_published
 from archlab.model import weights as weights_file
+from archlab.model.build import build
 from archlab.model.deploy import deploy
 
 __all__ = ["create", "deploy", "model_rows", "models"]
@@ -80,12 +81,7 @@ def create(
             )
         return target.build().eval()
     spec = target.spec if classes is None else target.spec.replace(classes=classes)
-    if weights is None:
-        return target_build(spec, features_only=features_only, seed=seed)
-    module = target_build(spec, features_only=False, seed=seed)
-    weights_file.load(module, Path(weights), family=target.family)
-    if not features_only:
-        return module
-    features = target_build(spec, features_only=True, seed=seed)
-    features.load_state_dict({k: v for k, v in module.state_dict().items() if k in features.state_dict()})
-    return features
+    module = build(spec, seed=seed, features_only=features_only)
+    if weights is not None:
+        weights_file.load(module, Path(weights), family=target.family)
+    return module.eval()

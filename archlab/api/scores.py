@@ -1,0 +1,71 @@
+"""Accuracy scores without training."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from archlab.api.target import resolve
+from archlab.errors import ArchlabError, SpecError, four_parts, unknown_name
+from archlab.proxy import DEFAULT, PROXIES
+from archlab.proxy import score as score_spec
+
+__all__ = ["proxies", "proxy_rows", "score", "score_rows"]
+
+
+def proxy_rows() -> list[dict[str, Any]]:
+    """List the scores as plain rows: name, title, default, source."""
+    return [
+        {"name": row.name, "title": row.title, "default": row.name == DEFAULT, "source": row.source}
+        for row in PROXIES.values()
+    ]
+
+
+def proxies() -> pd.DataFrame:
+    """List the accuracy scores and the papers they come from."""
+    return pd.DataFrame(proxy_rows())
+
+
+def score_rows(
+    model: str,
+    *,
+    proxies: Sequence[str] | None = None,
+    seed: int = 0,
+    on_skip: Callable[[str], object] = lambda line: None,
+) -> list[dict[str, Any]]:
+    """Score a network; see `score`. A score that does not apply is no row: `on_skip` gets a line that says why."""
+    for name in proxies or ():
+        if name not in PROXIES:
+            raise unknown_name("proxy", name, PROXIES)
+    spec = resolve(model).spec
+    if spec is None:
+        raise SpecError(
+            four_parts(
+                "a network of timm cannot be scored",
+                given=model,
+                allowed="a published name, a spec file or STUDY_DIR:DIGEST",
+                do="name one of: archlab models",
+            )
+        )
+    rows = []
+    for name in proxies or PROXIES:
+        try:
+            result = score_spec(name, spec, seed=seed)
+        except ArchlabError as error:
+            if proxies:
+                raise
+            on_skip(f"{name}: {error}")
+            continue
+        rows.append({"proxy": name, "score": result.score, "seconds": result.seconds})
+    return rows
+
+
+def score(model: str, *, proxies: Sequence[str] | None = None, seed: int = 0) -> pd.DataFrame:
+    """Score a network without training; higher is better, and only values of one score compare.
+
+    Args:
+        model: A published name, a spec file or STUDY_DIR:DIGEST.
+        proxies: Names of `archlab proxy list`; None takes all that apply.
+        seed: Seed of weights and images.
+    """
+    return pd.DataFrame(score_rows(model, proxies=proxies, seed=seed))

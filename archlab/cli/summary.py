@@ -1,0 +1,62 @@
+"""The end of a search on the terminal: the front, the best network, where the files are."""
+
+from typing import Any
+
+import typer
+
+from archlab.cli.output import table
+from archlab.format import count, duration, interval, milliseconds, number
+
+__all__ = ["print_summary"]
+
+
+def print_summary(study: Any, *, explain: bool) -> None:
+    """Print what a search found.
+
+    Args:
+        study: The `archlab.api.studies.Study`.
+        explain: Also say where the best network's multiply-adds and milliseconds go.
+    """
+    answer = study.to_dict()
+    table(f"front under {answer['budget_ms']:g} ms on {answer['device']}", _COLUMNS, [_row(r) for r in answer["front"]])
+    typer.echo(
+        f"{answer['trials']} trials, {answer['unique']} distinct networks, {answer['feasible']} within budget, "
+        f"{duration(answer['seconds'])}"
+    )
+    if answer["best"] is None:
+        typer.echo("no network tried is within the budget; give more trials or a larger budget")
+    else:
+        best = next(row for row in answer["front"] if row["digest"] == answer["best"])
+        typer.echo(
+            f"best: {best['digest']}, {milliseconds(best['latency_ms'])} ({best['latency_source']}), "
+            f"{count(best['macs'])} MACs, {count(best['params'])} params"
+        )
+        if explain:
+            table("where the best network's cost goes", _EXPLAINED, study.explain())
+        typer.echo(f"take it: archlab export {answer['out']}:{best['digest']} --format onnx --out best.onnx")
+    typer.echo(f"report: {answer['out']}/report.html")
+
+
+_COLUMNS = {
+    "digest": "digest",
+    "score": "#score",
+    "latency": "#latency",
+    "interval": "#interval",
+    "macs": "#MACs",
+    "params": "#params",
+    "source": "source",
+}
+_EXPLAINED = {"stage": "stage", "macs": "#MACs", "share": "#of all MACs", "bytes": "#traffic", "ms": "#ms"}
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    ends = row["latency_interval"]
+    return {
+        "digest": row["digest"],
+        "score": number(row["score"], 4),
+        "latency": milliseconds(row["latency_ms"], ends),
+        "interval": interval(ends),
+        "macs": count(row["macs"]),
+        "params": count(row["params"]),
+        "source": row["latency_source"],
+    }
