@@ -1,0 +1,40 @@
+"""The kinds of blocks: to add one, write its file and join the table; the contract suite then tests it."""
+
+from archlab.model.block import Block
+from archlab.model.blocks.cga import CascadedGroupAttention
+from archlab.model.blocks.conv import Conv
+from archlab.model.blocks.convnext import ConvNeXt
+from archlab.model.blocks.dsconv import DSConv
+from archlab.model.blocks.dw import Depthwise
+from archlab.model.blocks.ffn import FeedForward
+from archlab.model.blocks.fused_mbconv import FusedMBConv
+from archlab.model.blocks.mbconv import MBConv
+from archlab.model.blocks.mhsa import SelfAttention
+from archlab.model.blocks.msla import LinearAttention
+from archlab.model.blocks.norm_patch import NormPatch
+from archlab.model.blocks.overlap_stem import OverlapStem
+from archlab.model.blocks.patch_merge import PatchMerge
+from archlab.model.blocks.patchify import Patchify
+from archlab.model.blocks.resconv import ResConv
+from archlab.model.blocks.sdta import Sdta
+
+__all__ = ["BLOCKS"]
+
+BLOCKS: dict[str, type[Block]] = {
+    "cga": CascadedGroupAttention,
+    "conv": Conv,
+    "convnext": ConvNeXt,
+    "dsconv": DSConv,
+    "dw": Depthwise,
+    "ffn": FeedForward,
+    "fused_mbconv": FusedMBConv,
+    "mbconv": MBConv,
+    "mhsa": SelfAttention,
+    "msla": LinearAttention,
+    "norm_patch": NormPatch,
+    "overlap_stem": OverlapStem,
+    "patch_merge": PatchMerge,
+    "patchify": Patchify,
+    "resconv": ResConv,
+    "sdta": Sdta,
+}

@@ -1,0 +1,54 @@
+"""What every kind of block says about itself, so that checking, building, and folding need no special cases.
+
+A block is a pure function of (BlockSpec, width of its input, side of its input map). A kind is a final class below
+`Block`; joining the table `BLOCKS` is all it takes to be checked, built, counted and tested.
+"""
+
+from typing import ClassVar, NamedTuple
+
+from torch import nn
+
+from archlab.spec import BlockSpec
+
+__all__ = ["Block", "Problem", "same_side"]
+
+
+class Problem(NamedTuple):
+    """Why a spec is impossible: the four parts of the message, without the place."""
+
+    wrong: str
+    given: object
+    allowed: str
+    do: str
+
+
+class Block(nn.Module):
+    """One residual branch x + f(x), or the entry layer of a stage."""
+
+    roles: ClassVar[frozenset[str]]
+    """`entry`, `block` or both."""
+    needs: ClassVar[frozenset[str]]
+    """Fields of the spec that must be set."""
+    allows: ClassVar[frozenset[str]] = frozenset()
+    """Fields that may be set besides `needs`, `eps` and those of every block."""
+    norms: ClassVar[tuple[str, ...]] = ("bn",)
+    """Words that `norm` may be."""
+    positions: ClassVar[tuple[str, ...]] = ()
+    """Words that `position` may be."""
+    is_fixed_size: ClassVar[bool] = False
+    """Whether the kind always rejects maps of another side than the one it was built for."""
+
+    @classmethod
+    def problem(cls, spec: BlockSpec, in_width: int, in_side: int) -> Problem | None:
+        """Say why this spec cannot be built here, beyond what is checked for every kind."""
+        return None
+
+    @classmethod
+    def out_side(cls, spec: BlockSpec, in_side: int) -> int:
+        """Side of the output map."""
+        return same_side(in_side, spec.stride)
+
+
+def same_side(in_side: int, stride: int) -> int:
+    """Side after a convolution with an odd kernel and half of it as padding."""
+    return (in_side - 1) // stride + 1

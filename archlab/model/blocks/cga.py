@@ -1,0 +1,111 @@
+"""Cascaded group attention of EfficientViT (MSRA): every head sees its share of the channels plus the head before.
+
+Source: EfficientViT (arXiv 2305.07027) §3.1, reference implementation for windows and bias.
+
+Legend of the shape suffixes: B batch, P batch times windows, C channels, S side of a window, N = S·S positions, q
+width of queries and keys of a head, v width of its values.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from archlab.model.block import Block, Problem
+from archlab.model.layers import ACTS, ConvNorm
+from archlab.model.positions import RelativeBias
+from archlab.model.windows import from_windows, to_windows
+from archlab.spec import BlockSpec
+
+__all__ = ["CascadedGroupAttention"]
+
+
+class CascadedGroupAttention(Block):
+    """x + BN(pw(act(heads(x)))), head by head inside windows; padding of the map is attended to like the rest.
+
+    Head i reads its group of C/h channels plus, over the channels both have, the output of head i−1. The softmax is
+    one module, called once per head in order. The last BatchNorm starts at weight 0.
+    """
+
+    roles = frozenset({"block"})
+    needs = frozenset({"heads", "key_dim", "kernels", "norm", "act"})
+    allows = frozenset({"value_dim", "window", "position"})
+    positions = ("bias",)
+    is_fixed_size = True
+
+    def __init__(self, spec: BlockSpec, in_width: int, in_side: int) -> None:
+        super().__init__()
+        assert spec.heads is not None
+        assert spec.kernels is not None
+        assert spec.act is not None
+        group = in_width // spec.heads
+        self.side = in_side
+        self.window = _window(spec, in_side)
+        self.group = group
+        self.key_dims = _per_head(spec.key_dim, spec.heads, group)
+        self.value_dims = _per_head(spec.value_dim, spec.heads, group)
+        dims = list(zip(self.key_dims, self.value_dims, spec.kernels, strict=True))
+        self.qkvs = nn.ModuleList(ConvNorm(group, 2 * q + v, eps=spec.eps) for q, v, _ in dims)
+        self.dws = nn.ModuleList(ConvNorm(q, q, kernel, depthwise=True, eps=spec.eps) for q, _, kernel in dims)
+        self.bias = None if spec.position is None else RelativeBias(spec.heads, self.window)
+        self.softmax = nn.Softmax(dim=-1)
+        self.act = ACTS[spec.act]()
+        self.proj = ConvNorm(sum(self.value_dims), in_width, eps=spec.eps, starts_at_zero=True)
+
+    @classmethod
+    def problem(cls, spec: BlockSpec, in_width: int, in_side: int) -> Problem | None:
+        """Heads must share the channels evenly, and what is given per head must be given for every head."""
+        assert spec.heads is not None
+        if in_width % spec.heads:
+            return Problem(
+                f"{in_width} channels do not divide into {spec.heads} heads",
+                f"heads {spec.heads}, width {in_width}",
+                f"heads that divide {in_width}",
+                "choose other heads or another width",
+            )
+        for name in ("kernels", "key_dim", "value_dim"):
+            value = getattr(spec, name)
+            if isinstance(value, tuple) and len(value) != spec.heads:
+                return Problem(
+                    f"{name} is not given for every head",
+                    f"{len(value)} values for {spec.heads} heads",
+                    f"{spec.heads} values",
+                    f"give one {name} per head",
+                )
+        return None
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Add the branch."""
+        is_cut = self.window < self.side
+        x_PCSS = to_windows(x_BCHW, self.side, self.window) if is_cut else x_BCHW
+        y_PCSS: Tensor = self.proj(self.act(torch.cat(self._heads(x_PCSS), dim=1)))
+        return x_BCHW + (from_windows(y_PCSS, self.side, self.window) if is_cut else y_PCSS)
+
+    def _heads(self, x_PCSS: Tensor) -> list[Tensor]:
+        bias_hNN = None if self.bias is None else self.bias()
+        groups = x_PCSS.split(self.group, dim=1)
+        outputs: list[Tensor] = []
+        for i, (qkv, dw) in enumerate(zip(self.qkvs, self.dws, strict=True)):
+            feed_PCSS = self._cascade(groups[i], outputs[-1]) if i else groups[0]
+            q, v = self.key_dims[i], self.value_dims[i]
+            q_PqSS, k_PqSS, v_PvSS = qkv(feed_PCSS).split([q, q, v], dim=1)
+            q_PqN = dw(q_PqSS).flatten(2) * q**-0.5
+            logits_PNN = q_PqN.transpose(1, 2) @ k_PqSS.flatten(2)
+            attn_PNN = self.softmax(logits_PNN if bias_hNN is None else logits_PNN + bias_hNN[i])
+            out_PvN = v_PvSS.flatten(2) @ attn_PNN.transpose(1, 2)
+            outputs.append(out_PvN.reshape(-1, v, self.window, self.window))
+        return outputs
+
+    def _cascade(self, group_PCSS: Tensor, before_PvSS: Tensor) -> Tensor:
+        width = before_PvSS.shape[1]
+        if width == self.group:
+            return group_PCSS + before_PvSS
+        if width > self.group:
+            return group_PCSS + before_PvSS[:, : self.group]
+        return torch.cat([group_PCSS[:, :width] + before_PvSS, group_PCSS[:, width:]], dim=1)
+
+
+def _window(spec: BlockSpec, in_side: int) -> int:
+    return in_side if spec.window is None else min(spec.window, in_side)
+
+
+def _per_head(dims: int | tuple[int, ...] | None, heads: int, default: int) -> tuple[int, ...]:
+    return dims if isinstance(dims, tuple) else (default if dims is None else dims,) * heads

@@ -1,0 +1,180 @@
+"""EdgeNeXt's split depthwise transpose attention: channel groups in a cascade, then attention between channels.
+
+Source: EdgeNeXt (arXiv 2206.10589) §3.2 and fig. 2; where paper and reference implementation differ, the latter: the
+last group passes unchanged, and the skip of the MLP starts at the block's input.
+
+Legend of the shape suffixes: B batch, C channels, H and W rows and columns, N = H·W positions, h heads, d width of a
+head, T = 3·h·d.
+"""
+
+import itertools
+import math
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from archlab.model.block import Block, Problem
+from archlab.model.folding import fold_norm_into_next, fold_scale_into_previous
+from archlab.model.layers import BatchNorm2d, Conv2d, LayerNorm, Linear, Mlp
+from archlab.model.positions import FourierPosition
+from archlab.spec import BlockSpec
+
+__all__ = ["Sdta"]
+
+GAMMA_START = 1e-6
+
+
+class SplitConvs(nn.ModuleList):
+    """Depthwise convolutions on all channel groups but the last, each fed with the previous result."""
+
+    def __init__(self, width: int, splits: int, kernel: int) -> None:
+        group = math.ceil(width / splits)
+        super().__init__(Conv2d(group, group, kernel, padding=kernel // 2, groups=group) for _ in range(splits - 1))
+        self.sizes = [group] * (splits - 1) + [width - group * (splits - 1)]
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Give the map with its groups mixed; the width stays."""
+        parts = x_BCHW.split(self.sizes, dim=1)
+        done = [self[0](parts[0])]
+        for conv, part in zip(itertools.islice(self, 1, None), parts[1:-1], strict=True):
+            done.append(conv(done[-1] + part))
+        return torch.cat([*done, parts[-1]], dim=1)
+
+
+class CrossCovariance(nn.Module):
+    """Attention between the channels of a head: the map is `(d, d)`, the cost linear in the positions.
+
+    Source: XCiT (arXiv 2106.09681) eq. 3.
+    """
+
+    def __init__(self, width: int, heads: int, key_dim: int, *, on_maps: bool) -> None:
+        super().__init__()
+        self.heads, self.key_dim, self.on_maps = heads, key_dim, on_maps
+        inner = heads * key_dim
+        self.qkv = Conv2d(width, 3 * inner, 1) if on_maps else Linear(width, 3 * inner)
+        self.temperature = nn.Parameter(torch.empty(heads, 1, 1))
+        self.softmax = nn.Softmax(dim=-1)
+        self.proj = Conv2d(inner, width, 1) if on_maps else Linear(inner, width)
+
+    def reset(self, generator: Generator) -> None:
+        """Start with temperature one."""
+        self.temperature.fill_(1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix channels of `(B, N, C)`, or on maps of `(B, C, H, W)`."""
+        if self.on_maps:
+            y_BCHW: Tensor = self.proj(self._attend(self.qkv(x).flatten(2)).unflatten(2, x.shape[2:]))
+            return y_BCHW
+        y_BNC: Tensor = self.proj(self._attend(self.qkv(x).transpose(1, 2)).transpose(1, 2))
+        return y_BNC
+
+    def _attend(self, qkv_BTN: Tensor) -> Tensor:
+        q_BhdN, k_BhdN, v_BhdN = qkv_BTN.unflatten(1, (3, self.heads, self.key_dim)).unbind(1)
+        q_BhdN = functional.normalize(q_BhdN, dim=-1)
+        k_BhdN = functional.normalize(k_BhdN, dim=-1)
+        attn_Bhdd = self.softmax(q_BhdN @ k_BhdN.transpose(-2, -1) * self.temperature)
+        return (attn_Bhdd @ v_BhdN).flatten(1, 2)
+
+
+class Sdta(Block):
+    """x + gamma · MLP(norm(t)), t = tokens + gamma_xca · XCA(norm(tokens)), tokens = split convolutions (+ position).
+
+    With `bn` the first norm comes before the position, and its output is the base of the attention's skip.
+    """
+
+    roles = frozenset({"block"})
+    needs = frozenset({"hidden", "kernels", "splits", "heads", "norm", "act"})
+    allows = frozenset({"key_dim", "position"})
+    norms = ("bn", "ln")
+    positions = ("fourier",)
+
+    def __init__(self, spec: BlockSpec, in_width: int, in_side: int) -> None:
+        super().__init__()
+        assert spec.hidden is not None
+        assert spec.kernels is not None
+        assert spec.splits is not None
+        assert spec.heads is not None
+        assert spec.act is not None
+        assert not isinstance(spec.key_dim, tuple)
+        self.on_maps = spec.norm == "bn"
+        self.convs = SplitConvs(in_width, spec.splits, spec.kernels[0])
+        self.pos_embd = None if spec.position is None else FourierPosition(in_width, in_side)
+        self.norm_xca = _norm(spec, in_width)
+        self.xca = CrossCovariance(in_width, spec.heads, spec.key_dim or in_width // spec.heads, on_maps=self.on_maps)
+        self.gamma_xca: nn.Parameter | None = nn.Parameter(torch.empty(in_width))
+        self.norm = _norm(spec, in_width)
+        self.mlp = Mlp(in_width, spec.hidden, spec.act, on_maps=self.on_maps)
+        self.gamma: nn.Parameter | None = nn.Parameter(torch.empty(in_width))
+
+    @classmethod
+    def problem(cls, spec: BlockSpec, in_width: int, in_side: int) -> Problem | None:
+        """The splits must cut the channels, and the heads share them evenly."""
+        assert spec.splits is not None
+        assert spec.heads is not None
+        group = math.ceil(in_width / spec.splits)
+        if spec.splits < 2 or math.ceil(in_width / group) != spec.splits:
+            fitting = [s for s in range(2, 9) if math.ceil(in_width / math.ceil(in_width / s)) == s]
+            return Problem(
+                f"{in_width} channels do not cut into {spec.splits} splits",
+                f"splits {spec.splits}, width {in_width}",
+                f"splits that leave no group empty, here {', '.join(map(str, fitting)) or 'none'}",
+                "choose other splits or another width",
+            )
+        if spec.key_dim is None and in_width % spec.heads:
+            return Problem(
+                f"{in_width} channels do not divide into {spec.heads} heads",
+                f"heads {spec.heads}, width {in_width}",
+                f"heads that divide {in_width}",
+                "choose other heads, or give key_dim",
+            )
+        return None
+
+    def reset(self, generator: Generator) -> None:
+        """Start both layer scales near nothing."""
+        assert self.gamma is not None
+        assert self.gamma_xca is not None
+        self.gamma.fill_(GAMMA_START)
+        self.gamma_xca.fill_(GAMMA_START)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Add the branch."""
+        return x_BCHW + (self._on_maps(x_BCHW) if self.on_maps else self._on_tokens(x_BCHW))
+
+    def _on_tokens(self, x_BCHW: Tensor) -> Tensor:
+        y_BCHW = self.convs(x_BCHW)
+        if self.pos_embd is not None:
+            y_BCHW = y_BCHW + self.pos_embd(y_BCHW)
+        t_BNC = y_BCHW.flatten(2).transpose(1, 2)
+        t_BNC = t_BNC + _scaled(self.xca(self.norm_xca(t_BNC)), self.gamma_xca)
+        t_BNC = _scaled(self.mlp(self.norm(t_BNC)), self.gamma)
+        return t_BNC.transpose(1, 2).reshape(x_BCHW.shape)
+
+    def _on_maps(self, x_BCHW: Tensor) -> Tensor:
+        y_BCHW: Tensor = self.norm_xca(self.convs(x_BCHW))
+        if self.pos_embd is not None:
+            y_BCHW = y_BCHW + self.pos_embd(y_BCHW)
+        y_BCHW = y_BCHW + _scaled(self.xca(y_BCHW), self.gamma_xca, on_maps=True)
+        return _scaled(self.mlp(self.norm(y_BCHW)), self.gamma, on_maps=True)
+
+    def fold(self) -> None:
+        """Fold the layer scales, and the BatchNorm before the MLP; the first BatchNorm feeds a skip and stays."""
+        if self.gamma_xca is not None and self.gamma is not None:
+            fold_scale_into_previous(self.xca.proj, self.gamma_xca)
+            fold_scale_into_previous(self.mlp.fc2, self.gamma)
+            self.gamma_xca = self.gamma = None
+        if isinstance(self.norm, BatchNorm2d):
+            fold_norm_into_next(self.norm, self.mlp.fc1)
+            self.norm = nn.Identity()
+
+
+def _norm(spec: BlockSpec, width: int) -> nn.Module:
+    if spec.norm == "bn":
+        return BatchNorm2d(width, eps=1e-5 if spec.eps is None else spec.eps)
+    return LayerNorm(width, eps=1e-6 if spec.eps is None else spec.eps)
+
+
+def _scaled(y: Tensor, gamma_C: Tensor | None, *, on_maps: bool = False) -> Tensor:
+    if gamma_C is None:
+        return y
+    return y * (gamma_C.view(-1, 1, 1) if on_maps else gamma_C)

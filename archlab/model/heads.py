@@ -1,0 +1,121 @@
+"""The kinds of classifiers: from the last map to one number per class.
+
+Legend of the shape suffixes: B batch, C channels, H and W rows and columns, K classes.
+"""
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from archlab.model.block import Problem
+from archlab.model.folding import fold_norm_into_next
+from archlab.model.layers import ACTS, BatchNorm1d, BatchNorm2d, ConvNorm, LayerNorm, Linear
+from archlab.spec import HeadSpec
+
+__all__ = ["HEADS", "ConvHead", "Head", "NormPoolHead", "PoolHead"]
+
+
+class Head(nn.Module):
+    """A classifier on a map `(B, C, H, W)`."""
+
+    norms: ClassVar[tuple[str, ...]]
+    """Words that `norm` may be."""
+    num_widths: ClassVar[int] = 0
+    """How many hidden widths the kind takes; only a kind that takes some has an activation."""
+
+    @classmethod
+    def problem(cls, spec: HeadSpec) -> Problem | None:
+        """Say why this head cannot be built."""
+        if len(spec.widths) != cls.num_widths or any(not 1 <= w <= 65_536 for w in spec.widths):
+            return Problem(
+                f"head kind {spec.kind!r} takes {cls.num_widths} hidden widths",
+                f"widths {list(spec.widths)[:4]}",
+                f"{cls.num_widths} widths between 1 and 65536",
+                "mend the field widths of the head",
+            )
+        if (spec.act is not None) != (cls.num_widths > 0):
+            return Problem(
+                f"head kind {spec.kind!r} {'needs an' if cls.num_widths else 'has no'} activation",
+                f"act {spec.act!r}",
+                ", ".join(ACTS) if cls.num_widths else "no act",
+                "mend the field act of the head",
+            )
+        return None
+
+
+class PoolHead(Head):
+    """Mean over the map, norm (LayerNorm, or BatchNorm over the batch), Linear."""
+
+    norms = ("bn", "ln")
+
+    def __init__(self, spec: HeadSpec, width: int, classes: int) -> None:
+        super().__init__()
+        self.norm: nn.Module
+        if spec.norm == "bn":
+            self.norm = BatchNorm1d(width, eps=1e-5 if spec.eps is None else spec.eps)
+        else:
+            self.norm = LayerNorm(width, eps=1e-6 if spec.eps is None else spec.eps)
+        self.fc = Linear(width, classes)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Give the logits `(B, K)`."""
+        logits_BK: Tensor = self.fc(self.norm(x_BCHW.mean((2, 3))))
+        return logits_BK
+
+    def fold(self) -> None:
+        """Fold a BatchNorm into the classifier."""
+        if isinstance(self.norm, BatchNorm1d):
+            fold_norm_into_next(self.norm, self.fc)
+            self.norm = nn.Identity()
+
+
+class NormPoolHead(Head):
+    """BatchNorm of the map, mean over it, Linear."""
+
+    norms = ("bn",)
+
+    def __init__(self, spec: HeadSpec, width: int, classes: int) -> None:
+        super().__init__()
+        self.norm: nn.Module = BatchNorm2d(width, eps=1e-5 if spec.eps is None else spec.eps)
+        self.fc = Linear(width, classes)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Give the logits `(B, K)`."""
+        logits_BK: Tensor = self.fc(self.norm(x_BCHW).mean((2, 3)))
+        return logits_BK
+
+    def fold(self) -> None:
+        """Fold the BatchNorm into the classifier: the mean over positions commutes with it."""
+        if isinstance(self.norm, BatchNorm2d):
+            fold_norm_into_next(self.norm, self.fc)
+            self.norm = nn.Identity()
+
+
+class ConvHead(Head):
+    """1×1 convolution to widths[0], BN, act; mean; Linear to widths[1] without bias, LN, act; Linear.
+
+    Both norms take the spec's epsilon, 1e-5 by default, as in EfficientViT (MIT).
+    """
+
+    norms = ("bn",)
+    num_widths = 2
+
+    def __init__(self, spec: HeadSpec, width: int, classes: int) -> None:
+        super().__init__()
+        assert spec.act is not None
+        eps = 1e-5 if spec.eps is None else spec.eps
+        self.in_conv = ConvNorm(width, spec.widths[0], act=spec.act, eps=eps)
+        self.hidden = Linear(spec.widths[0], spec.widths[1], bias=False)
+        self.norm = LayerNorm(spec.widths[1], eps=eps)
+        self.act = ACTS[spec.act]()
+        self.fc = Linear(spec.widths[1], classes)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Give the logits `(B, K)`."""
+        pooled_BC = self.in_conv(x_BCHW).mean((2, 3))
+        logits_BK: Tensor = self.fc(self.act(self.norm(self.hidden(pooled_BC))))
+        return logits_BK
+
+
+HEADS: dict[str, type[Head]] = {"conv": ConvHead, "norm_pool": NormPoolHead, "pool": PoolHead}
+"""Word of the spec → classifier."""
