@@ -8,6 +8,7 @@
     ├── StudyError            a study folder that is damaged or does not match
     ├── StorageFullError      nothing more can be written
     ├── CostRuleError         an operator without a counting rule
+    ├── ProxyError            a score that a network does not have
     └── DeviceError
         ├── DeviceUnreachable     asked to measure where nothing answers
         └── UnsteadyMeasurement   timed, but too noisy to be called a latency
@@ -24,6 +25,7 @@ __all__ = [
     "DeviceError",
     "DeviceUnreachable",
     "PlanError",
+    "ProxyError",
     "SpecError",
     "StorageFullError",
     "StudyError",
@@ -65,6 +67,10 @@ class StorageFullError(ArchlabError):
 
 class CostRuleError(ArchlabError):
     """An operator without a counting rule."""
+
+
+class ProxyError(ArchlabError):
+    """A score that a network does not have."""
 
 
 class DeviceError(ArchlabError):
