@@ -1,7 +1,7 @@
 """Which families of networks does archlab know? One file each, listed in `FAMILIES`."""
 
 from archlab.errors import unknown_name
-from archlab.families import convnext, edgenext, efficientvit_mit, efficientvit_msra
+from archlab.families import convnext, edgenext, efficientvit_mit, efficientvit_msra, hybrid
 from archlab.families.published import Family, Published
 
 __all__ = ["FAMILIES", "Family", "Published", "all_published", "published"]
@@ -42,6 +42,14 @@ FAMILIES: dict[str, Family] = {
         axes_of=efficientvit_msra.axes_of,
         axes=efficientvit_msra.AXES,
         published=efficientvit_msra.PUBLISHED,
+    ),
+    "hybrid": Family(
+        name="hybrid",
+        title="Hybrid of all families",
+        source="the four papers of the other families",
+        make=hybrid.make,
+        axes_of=hybrid.axes_of,
+        axes=hybrid.AXES,
     ),
 }
 

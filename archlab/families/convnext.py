@@ -6,11 +6,9 @@ expansion, norm and activation.
 Source: Liu et al., A ConvNet for the 2020s (arXiv 2201.03545); sizes below tiny are timm's.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from archlab.errors import SpecError, four_parts
 from archlab.families import cells
 from archlab.families.knobs import Knob, Scalar, Values, staged
 from archlab.families.published import Published
@@ -45,7 +43,7 @@ def make(**axes: Scalar) -> ArchSpec:
     """
     values = Values("convnext", AXES, axes)
     norm, act = values.word("norm"), values.word("act")
-    growth, ratio = (_primitive(values, name) for name in ("growth", "ratio"))
+    growth, ratio = values.primitive("growth", "width"), values.primitive("ratio", "unit")
     widths = [values.whole("width") * part for part in growth]
     stages = []
     for i, (width, part) in enumerate(zip(widths, ratio, strict=True)):
@@ -93,20 +91,6 @@ def axes_of(spec: ArchSpec) -> dict[str, Scalar]:
             axes[f"kernel_{i}"] = (block.kernels or (0,))[0]
             axes[f"expansion_{i}"] = (block.hidden or 0) / block.width
     return verified("convnext", spec, make, axes)
-
-
-def _primitive(values: Values, name: str) -> tuple[int, ...]:
-    parts = values.parts(name)
-    if math.gcd(*parts) != 1:
-        raise SpecError(
-            four_parts(
-                f"{name} is not in lowest terms",
-                given=values.word(name),
-                allowed="parts with no common divisor, so that every network is written in one way",
-                do=f"divide the parts of {name} and multiply {'width' if name == 'growth' else 'unit'}",
-            )
-        )
-    return parts
 
 
 def _row(

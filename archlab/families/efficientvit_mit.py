@@ -2,14 +2,13 @@
 
 Five stages of stride 2; stage 0 is the stem. `depth` counts cells after the entry of a stage. A cell is one local
 block, or with `mixer` "msla" the attention and `ffns` local blocks. Stages 3 and 4 use the MBConv with fewer norms.
+A backbone without classifier is written with the default `head_widths`.
 
 Source: Cai et al., EfficientViT: Multi-Scale Linear Attention (arXiv 2205.14756) and its repository.
 """
 
-import math
 from collections.abc import Mapping
 
-from archlab.errors import SpecError, four_parts
 from archlab.families import cells
 from archlab.families.knobs import Knob, Scalar, Values, quotient, scaled, staged
 from archlab.families.published import Published
@@ -52,7 +51,7 @@ def make(**axes: Scalar) -> ArchSpec:
     """
     values = Values("efficientvit_mit", AXES, axes)
     act, eps = values.word("act"), values.number("eps")
-    widths = _widths(values)
+    widths = [values.whole("width") * part for part in values.primitive("growth", "width")]
     stages = [_stem(values, widths[0])]
     stages += [_stage(values, i, widths[i - 1], widths[i]) for i in range(1, _STAGES)]
     return cells.network(
@@ -62,20 +61,6 @@ def make(**axes: Scalar) -> ArchSpec:
         head=HeadSpec(kind="conv", norm="bn", widths=values.parts("head_widths"), act=act, eps=eps),
         classes=values.whole("classes"),
     )
-
-
-def _widths(values: Values) -> tuple[int, ...]:
-    growth = values.parts("growth")
-    if math.gcd(*growth) != 1:
-        raise SpecError(
-            four_parts(
-                "growth is not in lowest terms",
-                given=values.word("growth"),
-                allowed="parts with no common divisor, so that every network is written in one way",
-                do="divide the parts of growth and multiply width",
-            )
-        )
-    return tuple(values.whole("width") * part for part in growth)
 
 
 def _eps(values: Values) -> float | None:
@@ -151,8 +136,8 @@ def axes_of(spec: ArchSpec) -> dict[str, Scalar]:
         "width": growth.unit,
         "growth": growth.text,
     }
-    if spec.head and spec.head.widths:
-        axes["head_widths"] = "-".join(str(width) for width in spec.head.widths)
+    hidden = spec.head.widths if spec.head else ()
+    axes["head_widths"] = "-".join(str(width) for width in hidden) or AXES["head_widths"].default
     for i, stage in enumerate(spec.stages):
         read = _read_stage(stage, spec.widths[i - 1]) if i else _read_stem(stage)
         axes |= {f"{name}_{i}": value for name, value in read.items()}

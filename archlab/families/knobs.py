@@ -5,6 +5,7 @@ is written with hyphens ("1-1-3-1"). A knob per stage ends with the stage's inde
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -104,6 +105,24 @@ class Values:
     def parts(self, name: str) -> tuple[int, ...]:
         """The whole numbers of a hyphened text."""
         return tuple(int(part) for part in self.word(name).split("-"))
+
+    def primitive(self, name: str, unit: str) -> tuple[int, ...]:
+        """The parts of a ratio whose unit is the knob `unit`, so that every network is written in one way.
+
+        Raises:
+            SpecError: If the parts have a common divisor.
+        """
+        parts = self.parts(name)
+        if math.gcd(*parts) != 1:
+            raise SpecError(
+                four_parts(
+                    f"{name} is not in lowest terms",
+                    given=self.word(name),
+                    allowed="parts without a common divisor",
+                    do=f"divide the parts of {name} and multiply {unit}",
+                )
+            )
+        return parts
 
 
 def staged(name: str, defaults: tuple[Scalar, ...], help: str, first: int = 0, **limits: object) -> dict[str, Knob]:

@@ -1,0 +1,218 @@
+"""From a point to a network and back, how many there are, and how one is drawn."""
+
+import dataclasses
+import functools
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from archlab.errors import SpecError, four_parts, unknown_name
+from archlab.families import FAMILIES, Family, Published, all_published
+from archlab.families.knobs import Scalar
+from archlab.spec import ArchSpec
+
+__all__ = ["Axis", "Point", "SearchSpace"]
+
+Point: TypeAlias = dict[str, Scalar]
+
+_KINDS_SAMPLE = 256
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Axis:
+    """One thing a space varies.
+
+    `choices` are JSON scalars, listed from cheap to costly where there is such an order. The axis sets the family's
+    knob `knob` (None: the one of its own name). It is active only where every knob that `when` names was set, by an
+    earlier axis, to one of the listed values.
+    """
+
+    name: str
+    choices: tuple[Scalar, ...]
+    knob: str | None = None
+    when: Mapping[str, tuple[Scalar, ...]] | None = None
+    help: str = ""
+
+    @property
+    def sets(self) -> str:
+        """The family's knob that this axis sets."""
+        return self.knob or self.name
+
+    def is_active(self, settings: Mapping[str, Scalar]) -> bool:
+        """Whether the knobs set so far bring the axis into play."""
+        return not self.when or all(settings.get(knob) in allowed for knob, allowed in self.when.items())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchSpace:
+    """A family and the axes that vary it, in an order in which conditions look back only."""
+
+    name: str
+    family: str
+    axes: tuple[Axis, ...]
+    title: str = ""
+
+    @property
+    def _family(self) -> Family:
+        return FAMILIES[self.family]
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, Axis]:
+        return {axis.name: axis for axis in self.axes}
+
+    def walk(self, choose: Callable[[Axis], Scalar]) -> Point:
+        """Build a point: go through the axes in order and ask `choose` for a value of each active one."""
+        point: Point = {}
+        settings: dict[str, Scalar] = {}
+        for axis in self.axes:
+            if axis.is_active(settings):
+                point[axis.name] = settings[axis.sets] = choose(axis)
+        return point
+
+    def active(self, point: Mapping[str, Scalar]) -> tuple[Axis, ...]:
+        """The axes that what `point` holds brings into play; a point may be partial."""
+        settings: dict[str, Scalar] = {}
+        found = []
+        for axis in self.axes:
+            if axis.is_active(settings):
+                found.append(axis)
+                if axis.name in point:
+                    settings[axis.sets] = point[axis.name]
+        return tuple(found)
+
+    def sample(self, rng: random.Random) -> Point:
+        """Draw a point: uniform over the choices of each active axis, one axis after the other."""
+        return self.walk(lambda axis: rng.choice(axis.choices))
+
+    def extremes(self) -> tuple[Point, Point]:
+        """The points of all first and all last choices: about the cheapest and the costliest network."""
+        return self.walk(lambda axis: axis.choices[0]), self.walk(lambda axis: axis.choices[-1])
+
+    def decode(self, point: Mapping[str, Scalar]) -> ArchSpec:
+        """Turn a point into its network.
+
+        Raises:
+            UnknownNameError: For an axis that the space does not have.
+            SpecError: For a missing or inactive axis, a value that is no choice, or a point no network can have.
+        """
+        settings: dict[str, Scalar] = {}
+        used = 0
+        for axis in self.axes:
+            if axis.is_active(settings):
+                settings[axis.sets] = self._choice(axis, point)
+                used += 1
+        if used != len(point):
+            raise self._stray(point)
+        return self._family.make(**settings)
+
+    def _choice(self, axis: Axis, values: Mapping[str, Scalar], key: str | None = None) -> Scalar:
+        key = key or axis.name
+        if key in values and values[key] in axis.choices:
+            return axis.choices[axis.choices.index(values[key])]
+        raise SpecError(
+            four_parts(
+                f"this is no point of the space {self.name}",
+                given=f"{axis.name} = {values.get(key, 'nothing')!r}",
+                allowed=_listed(axis.choices),
+                do=f"choose {axis.name} among these",
+            )
+        )
+
+    def _stray(self, point: Mapping[str, Scalar]) -> Exception:
+        active = {axis.name for axis in self.active(point)}
+        stray = next(str(name) for name in point if name not in active)
+        if stray not in self._by_name:
+            return unknown_name(f"axis of the space {self.name}", stray, self._by_name)
+        conditions = (self._by_name[stray].when or {}).items()
+        return SpecError(
+            four_parts(
+                f"the axis {stray} has no effect here",
+                given=f"{stray} = {point[stray]!r}",
+                allowed="only where " + " and ".join(f"{knob} is {_listed(values)}" for knob, values in conditions),
+                do=f"leave {stray} out of the point",
+            )
+        )
+
+    def encode(self, spec: ArchSpec) -> Point:
+        """Turn a network into its point: the inverse of `decode`.
+
+        Raises:
+            SpecError: If the network does not lie in the space.
+        """
+        knobs = self._family.axes_of(spec)
+        point = self.walk(lambda axis: self._choice(axis, knobs, axis.sets))
+        if self.decode(point) != spec:
+            fixed = sorted(set(knobs) - {axis.sets for axis in self.axes})
+            raise SpecError(
+                four_parts(
+                    f"this network is no point of the space {self.name}",
+                    given=", ".join(f"{name} = {knobs[name]!r}" for name in fixed)[:120],
+                    allowed="the family's defaults where the space has no axis",
+                    do="add axes to the space, or choose another one",
+                )
+            )
+        return point
+
+    def contains(self, spec: ArchSpec) -> bool:
+        """Whether some point of the space gives `spec`."""
+        try:
+            self.encode(spec)
+        except SpecError:
+            return False
+        return True
+
+    @functools.cached_property
+    def size(self) -> int:
+        """The exact number of points, conditions included."""
+        states: Counter[tuple[tuple[str, Scalar], ...]] = Counter({(): 1})
+        for i, axis in enumerate(self.axes):
+            later = {knob for other in self.axes[i + 1 :] for knob in other.when or {}}
+            after: Counter[tuple[tuple[str, Scalar], ...]] = Counter()
+            for state, count in states.items():
+                for kept, times in _branches(axis, dict(state), later):
+                    after[kept] += count * times
+            states = after
+        return sum(states.values())
+
+    @functools.cached_property
+    def kinds(self) -> frozenset[str]:
+        """The block kinds (entries left out) of the space's networks, as met in a fixed sample."""
+        rng = random.Random(0)
+        specs = [self.decode(self.sample(rng)) for _ in range(_KINDS_SAMPLE)]
+        return frozenset(block.kind for spec in specs for stage in spec.stages for block in stage.blocks)
+
+    def published(self) -> tuple[Published, ...]:
+        """The published networks that lie in the space."""
+        return tuple(row for row in all_published() if self.contains(row.spec))
+
+    def baselines(self) -> tuple[Published, ...]:
+        """All published networks of every family that has one made of the space's blocks alone."""
+        rows: list[Published] = []
+        for family in FAMILIES.values():
+            if any(_kinds(row.spec) <= self.kinds for row in family.published):
+                rows += family.published
+        return tuple(rows)
+
+
+def _branches(
+    axis: Axis, state: dict[str, Scalar], later: set[str]
+) -> list[tuple[tuple[tuple[str, Scalar], ...], int]]:
+    """What the knobs that later conditions look at may be after this axis, and in how many ways each."""
+    if not axis.is_active(state):
+        return [(_kept(state, later), 1)]
+    if axis.sets not in later:
+        return [(_kept(state, later), len(axis.choices))]
+    return [(_kept({**state, axis.sets: choice}, later), 1) for choice in axis.choices]
+
+
+def _kept(state: Mapping[str, Scalar], later: set[str]) -> tuple[tuple[str, Scalar], ...]:
+    return tuple(sorted((knob, value) for knob, value in state.items() if knob in later))
+
+
+def _kinds(spec: ArchSpec) -> frozenset[str]:
+    return frozenset(block.kind for stage in spec.stages for block in stage.blocks)
+
+
+def _listed(values: tuple[Scalar, ...]) -> str:
+    return ", ".join(str(value) for value in values)
