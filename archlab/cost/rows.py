@@ -9,9 +9,15 @@ import dataclasses
 import functools
 from collections.abc import Iterator
 
-__all__ = ["ConvAttrs", "LayerTrace", "OpRow", "OpTrace", "Segment", "Shape"]
+__all__ = ["ConvAttrs", "LayerTrace", "OpRow", "OpTrace", "Segment", "Shape", "stage_of"]
 
 Shape = tuple[int, ...]
+
+
+def stage_of(path: str) -> str:
+    """`stages.1` inside a stage, else the first part of the module path (`head`; empty for the root)."""
+    first, _, rest = path.partition(".")
+    return f"stages.{rest.partition('.')[0]}" if first == "stages" and rest else first
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,9 +58,8 @@ class OpRow:
 
     @property
     def stage(self) -> str:
-        """`stages.1` inside a stage, else the first part of the module path (`head`; empty for the root)."""
-        first, _, rest = self.module.partition(".")
-        return f"stages.{rest.partition('.')[0]}" if first == "stages" and rest else first
+        """The stage or head that it belongs to."""
+        return stage_of(self.module)
 
     def moved(self, prefix: str, first: int, source: int) -> "OpRow":
         """The same row inside a larger trace, where its layer starts at row `first` and reads from row `source`."""

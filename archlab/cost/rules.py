@@ -166,7 +166,8 @@ RULES: dict[str, Rule] = {
     **_all(
         Rule(kind="view"),
         "view _unsafe_view _reshape_alias permute transpose t expand squeeze unsqueeze slice select split"
-        " split_with_sizes unsafe_split unbind unfold as_strided alias detach lift_fresh diagonal view_as_real view_as_complex",
+        " split_with_sizes unsafe_split unbind unfold as_strided alias detach lift_fresh diagonal"
+        " view_as_real view_as_complex",
     ),
     **_all(Rule(kind=None), "empty empty_like empty_strided new_empty new_empty_strided"),
 }

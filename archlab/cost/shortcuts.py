@@ -26,10 +26,26 @@ def _dense(shape: Sequence[int], like: torch.Tensor) -> torch.Tensor:
     return torch.empty_strided(tuple(shape), strides[::-1], dtype=like.dtype, device=_META)
 
 
+def _like(x: torch.Tensor) -> torch.Tensor:
+    """A dense meta tensor of the same shape whose strides have the same order."""
+    if x.is_contiguous():
+        return x.clone()
+    return _arranged(x.shape, x.stride(), x)
+
+
+def _arranged(shape: Sequence[int], strides: Sequence[int], like: torch.Tensor) -> torch.Tensor:
+    """A dense meta tensor whose dimensions lie in memory in the order of `strides`."""
+    dense, step = [1] * len(shape), 1
+    for d in sorted(range(len(shape)), key=lambda d: (strides[d], -d)):
+        dense[d] = step
+        step *= max(shape[d], 1)
+    return torch.empty_strided(tuple(shape), dense, dtype=like.dtype, device=_META)
+
+
 def _unary(args: Sequence[Any]) -> torch.Tensor | None:
-    """An element-wise function keeps shape and order of strides, as clone does."""
+    """An element-wise function keeps the shape and the order of strides."""
     x: torch.Tensor = args[0]
-    return x.clone() if x.is_floating_point() else None
+    return _like(x) if x.is_floating_point() and x.is_meta and 0 not in x.stride() else None
 
 
 def _binary(args: Sequence[Any]) -> torch.Tensor | None:
@@ -40,9 +56,9 @@ def _binary(args: Sequence[Any]) -> torch.Tensor | None:
     if not (a.dtype == b.dtype and a.is_floating_point() and a.is_meta and b.is_meta):
         return None
     if a.shape == b.shape or _fits(b, a):
-        return None if 0 in a.stride() else a.clone()
+        return None if 0 in a.stride() else _like(a)
     if _fits(a, b) and a.is_contiguous() and b.is_contiguous():
-        return b.clone()
+        return _like(b)
     return None
 
 
@@ -61,13 +77,8 @@ def _reduced(x: torch.Tensor, dims: Any, keep: bool) -> torch.Tensor | None:
     over = {d % x.dim() for d in ([dims] if isinstance(dims, int) else dims)}
     if not over:
         return None
-    for d in sorted(over, reverse=True):
-        x = x.select(d, 0)
-    kept = x.clone()
-    if keep:
-        for d in sorted(over):
-            kept = kept.unsqueeze(d)
-    return kept
+    left = [d for d in range(x.dim()) if keep or d not in over]
+    return _arranged([1 if d in over else x.shape[d] for d in left], [x.stride(d) for d in left], x)
 
 
 def _reduction(args: Sequence[Any]) -> torch.Tensor | None:
@@ -111,25 +122,73 @@ def _addmm(args: Sequence[Any]) -> torch.Tensor | None:
     return _dense((a.shape[0], b.shape[1]), a) if bias.dtype == a.dtype == b.dtype else None
 
 
+def _mm(args: Sequence[Any]) -> torch.Tensor | None:
+    """`mm(a, b)`."""
+    a, b = args
+    if a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[0] or a.dtype != b.dtype:
+        return None
+    return _dense((a.shape[0], b.shape[1]), a)
+
+
+def _bmm(args: Sequence[Any]) -> torch.Tensor | None:
+    """`bmm(a, b)`."""
+    a, b = args
+    if a.dim() != 3 or b.dim() != 3 or a.shape[0] != b.shape[0] or a.shape[2] != b.shape[1] or a.dtype != b.dtype:
+        return None
+    return _dense((a.shape[0], a.shape[1], b.shape[2]), a)
+
+
+def _softmax(args: Sequence[Any]) -> torch.Tensor | None:
+    """`_softmax(x, dim, half_to_float)`; the result is contiguous."""
+    return _dense(args[0].shape, args[0]) if args[0].is_floating_point() and not args[2] else None
+
+
 def _safe_softmax(args: Sequence[Any]) -> torch.Tensor | None:
     """`_safe_softmax(x, dim)` without another type."""
-    return args[0].clone() if len(args) == 2 and args[0].is_contiguous() else None
+    return _like(args[0]) if len(args) == 2 and args[0].is_contiguous() else None
 
 
 def _convolution(args: Sequence[Any]) -> torch.Tensor | None:
-    """A plain two-dimensional convolution of contiguous tensors."""
+    """A plain two-dimensional convolution; the result has the memory format of the image."""
     x, weight, _, stride, padding, dilation, is_transposed, _, groups = args
-    if is_transposed or x.dim() != 4 or not (x.is_contiguous() and weight.is_contiguous()):
+    if is_transposed or x.dim() != 4 or not weight.is_contiguous() or x.dtype != weight.dtype:
         return None
-    if x.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups or x.dtype != weight.dtype:
+    if x.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups:
         return None
-    spatial = [
+    height, width = (
         (size + 2 * pad - gap * (kernel - 1) - 1) // step + 1
         for size, kernel, step, pad, gap in zip(
             x.shape[2:], weight.shape[2:], _pair(stride), _pair(padding), _pair(dilation), strict=True
         )
-    ]
-    return _dense((x.shape[0], weight.shape[0], *spatial), x) if min(spatial) > 0 and math.prod(x.shape) else None
+    )
+    if min(height, width) <= 0 or not math.prod(x.shape):
+        return None
+    if _is_plain(x):
+        return _dense((x.shape[0], weight.shape[0], height, width), x)
+    if x.is_contiguous(memory_format=torch.channels_last):
+        return _dense((x.shape[0], height, width, weight.shape[0]), x).permute(0, 3, 1, 2)
+    return None
+
+
+def _is_plain(x: torch.Tensor) -> bool:
+    """Whether torch sees no channels-last layout in it: contiguous, or a slice of a contiguous map."""
+    return x.is_contiguous() or (x.dim() == 4 and x.stride(1) > x.stride(3) > 0)
+
+
+def _cat(args: Sequence[Any]) -> torch.Tensor | None:
+    """`cat(tensors, dim)` of tensors none of which looks like channels last: the result is contiguous."""
+    tensors, dim = args[0], args[1] if len(args) > 1 else 0
+    first = tensors[0]
+    dims = first.dim()
+    if not 0 < dims <= 4 or not all(t.is_meta and t.dim() == dims and t.dtype == first.dtype for t in tensors):
+        return None
+    if not all(_is_plain(t) for t in tensors):
+        return None
+    along = dim % dims
+    sizes = list(first.shape)
+    sizes[along] = sum(t.shape[along] for t in tensors)
+    rest = [[*t.shape[:along], *t.shape[along + 1 :]] for t in tensors]
+    return _dense(sizes, first) if all(r == rest[0] for r in rest) else None
 
 
 def _pair(value: Sequence[int]) -> Sequence[int]:
@@ -145,6 +204,10 @@ SHORTCUTS: dict[str, Shortcut] = {
     "native_layer_norm": _layer_norm,
     "native_batch_norm": _batch_norm,
     "addmm": _addmm,
+    "bmm": _bmm,
+    "mm": _mm,
+    "_softmax": _softmax,
     "_safe_softmax": _safe_softmax,
+    "cat": _cat,
     "convolution": _convolution,
 }

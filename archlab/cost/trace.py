@@ -6,35 +6,73 @@ walked once per `Memo`. A module is walked whole, on a copy that holds no data; 
 
 import contextlib
 import copy
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 from unittest import mock
 
 import torch
 from torch import nn
 
-from archlab.cost.rows import ConvAttrs, OpRow, OpTrace, Segment
+from archlab.cost.rows import ConvAttrs, LayerTrace, OpRow, OpTrace, Segment, Shape
 from archlab.cost.walk import walk
 from archlab.errors import CostRuleError, SpecError, four_parts
+from archlab.model.build import build_head, build_layer
+from archlab.model.check import check
 from archlab.spec import ArchSpec
 
-__all__ = ["ConvAttrs", "OpRow", "OpTrace", "as_if_on_meta", "on_meta", "trace", "trace_module"]
+__all__ = ["ConvAttrs", "Memo", "OpRow", "OpTrace", "as_if_on_meta", "on_meta", "trace", "trace_module"]
 
 
-def trace(target: ArchSpec | nn.Module, *, resolution: int | None = None, batch: int = 1) -> OpTrace:
+class Memo:
+    """Layers walked so far, so that an equal layer on an equal input is walked once; the oldest goes when it is full.
+
+    Its keys are `(BlockSpec, input width, input side, batch)`, for a classifier `(HeadSpec, …, classes)`; nothing is
+    kept of a whole network.
+    """
+
+    def __init__(self, max_layers: int = 4096) -> None:
+        self._layers: dict[Hashable, LayerTrace] = {}
+        self._max_layers = max_layers
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def walk(self, key: Hashable, make: Callable[[], nn.Module], shape: Shape) -> LayerTrace:
+        """Look a layer up, or make it and walk it on an input of `shape`."""
+        found = self._layers.get(key)
+        if found is None:
+            with torch.device("meta"):
+                layer = make().eval()
+            found = walk(layer, [torch.empty(shape, device="meta")])
+            if len(self._layers) >= self._max_layers:
+                self._layers.pop(next(iter(self._layers)))
+            self._layers[key] = found
+        return found
+
+
+_MEMO = Memo()
+
+
+def trace(
+    target: ArchSpec | nn.Module, *, resolution: int | None = None, batch: int = 1, memo: Memo | None = None
+) -> OpTrace:
     """List every operator of a network at one input size.
 
     Args:
         target: A spec, or a module that takes images `(batch, 3, resolution, resolution)`.
         resolution: Input side; without it the spec's.
         batch: Images at once.
+        memo: Layers of specs walked before; without one, those of this process.
 
     Raises:
         CostRuleError: For an operator without a rule.
         SpecError: For an impossible spec, or a module of which no resolution is known.
     """
     spec = target if isinstance(target, ArchSpec) else getattr(target, "spec", None)
-    side = resolution or (spec.resolution if isinstance(spec, ArchSpec) else None)
+    if isinstance(spec, ArchSpec) and resolution not in (None, spec.resolution):
+        spec = spec.replace(resolution=resolution)
+    side = spec.resolution if isinstance(spec, ArchSpec) else resolution
     if side is None:
         raise SpecError(
             four_parts(
@@ -44,8 +82,40 @@ def trace(target: ArchSpec | nn.Module, *, resolution: int | None = None, batch:
                 do="give resolution=224, say",
             )
         )
-    assert isinstance(target, nn.Module), "specs come with the next change"
-    return trace_module(target, (batch, 3, side, side))
+    if isinstance(target, nn.Module):
+        return trace_module(target, (batch, 3, side, side))
+    assert isinstance(spec, ArchSpec)
+    return _trace_spec(spec, batch, _MEMO if memo is None else memo)
+
+
+def _trace_spec(spec: ArchSpec, batch: int, memo: Memo) -> OpTrace:
+    check(spec)
+    shape: Shape = (batch, 3, spec.resolution, spec.resolution)
+    segments: list[Segment] = []
+    first, source = 0, -1
+    for path, key, make in _parts(spec):
+        width, side = shape[1], shape[-1]
+        layer = memo.walk((key, width, side, batch), functools.partial(make, width, side), shape)
+        segments.append(Segment(prefix=path, first=first, source=source, layer=layer))
+        source = first + layer.output if layer.output >= 0 else source
+        first += len(layer.rows)
+        shape = layer.output_shape
+    return OpTrace(
+        segments=tuple(segments),
+        params=sum(segment.layer.params for segment in segments),
+        resolution=spec.resolution,
+        batch=batch,
+        digest=spec.digest,
+    )
+
+
+def _parts(spec: ArchSpec) -> Iterator[tuple[str, Hashable, Callable[[int, int], nn.Module]]]:
+    """Module path, identity and maker (from input width and side) of every layer in order."""
+    for path, block in spec.layers():
+        yield path, block, functools.partial(build_layer, block)
+    head, classes = spec.head, spec.classes
+    if head is not None and classes > 0:
+        yield "head", (head, classes), lambda width, side: build_head(head, width, classes)
 
 
 def trace_module(module: nn.Module, *shapes: Sequence[int]) -> OpTrace:
@@ -76,7 +146,8 @@ def on_meta(module: nn.Module) -> nn.Module:
     """Copy a module to eval mode with parameters and buffers that have shapes and no data."""
     memo: dict[int, object] = {}
     for parameter in module.parameters():
-        memo[id(parameter)] = nn.Parameter(torch.empty_like(parameter, device="meta"), requires_grad=False)
+        empty = torch.empty_like(parameter, device="meta")
+        memo[id(parameter)] = nn.Parameter(empty, requires_grad=parameter.requires_grad)
     for buffer in module.buffers():
         memo[id(buffer)] = torch.empty_like(buffer, device="meta")
     return copy.deepcopy(module, memo).eval()
