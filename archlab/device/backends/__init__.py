@@ -1,0 +1,12 @@
+"""The runtimes that can be measured, by the name a run asks for."""
+
+from archlab.device.backends.ort import OrtBackend
+from archlab.device.backends.torch_eager import TorchEagerBackend
+from archlab.device.runtime import Backend
+
+__all__ = ["BACKENDS"]
+
+BACKENDS: dict[str, Backend] = {
+    "ort": OrtBackend(),
+    "torch": TorchEagerBackend(),
+}

@@ -1,0 +1,143 @@
+"""The devices by name: facts with their sources, and whether a device can be reached.
+
+A row is data and holds no connection. What is None is not known. `reach` says where the device answers: ``local`` is
+this machine, None nowhere: such a device is estimated, never measured.
+"""
+
+import dataclasses
+import functools
+
+from archlab.device import telemetry
+from archlab.errors import unknown_name
+
+__all__ = ["DEVICES", "Device", "RunSpec", "device", "run_for"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Device:
+    """One device in one power mode.
+
+    `backends` are runtimes, the first is the default; `calibration` names the constants that the estimates use;
+    `launch_us` is the time one kernel costs whatever it does. Peaks are dense, of all cores at the mode's clock.
+    """
+
+    name: str
+    title: str
+    kind: str
+    arch: str
+    peak_fp32_tflops: float | None = None
+    peak_fp16_tflops: float | None = None
+    mem_bw_gbs: float | None = None
+    launch_us: float | None = None
+    backends: tuple[str, ...]
+    reach: str | None = None
+    precision: str
+    calibration: str | None = None
+    notes: str = ""
+    source: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RunSpec:
+    """What is asked of a device: how to run, and how long a measurement may take.
+
+    `warmup_s` and `max_s` are caps in seconds; a steady device needs less. A block of runs that has begun is ended.
+    """
+
+    batch: int = 1
+    precision: str = "fp32"
+    layout: str = "nchw"
+    runtime: str = "ort"
+    threads: int = 1
+    warmup_s: float = 3.0
+    max_s: float = 10.0
+
+
+DEVICES: dict[str, Device] = {
+    "cpu": Device(
+        name="cpu",
+        title="this machine's CPU",
+        kind="cpu",
+        arch="host",
+        backends=("ort", "torch"),
+        reach="local",
+        precision="fp32",
+        notes="one thread unless asked otherwise; the peak is read from the machine, the bandwidth is not known",
+        source="read from the operating system",
+    ),
+    "orin": Device(
+        name="orin",
+        title="Jetson AGX Orin 64 GB, MAXN",
+        kind="board",
+        arch="Ampere GA10B (sm_87)",
+        peak_fp32_tflops=5.327,
+        peak_fp16_tflops=42.61,
+        mem_bw_gbs=204.8,
+        launch_us=7.7,
+        backends=("trtexec",),
+        precision="fp16",
+        calibration="orin",
+        notes="TensorRT, FP16, batch 1, without host transfer; 16 SM at 1300.5 MHz, 4 MB L2; "
+        "launch_us is fitted on published EfficientViT-B latencies",
+        source="NVIDIA Jetson AGX Orin technical brief (5.3 FP32 TFLOPS, 170 sparse INT8 TOPS, 4 MB L2); "
+        "memory clock 3199 MHz × 256 bit; FP16 dense = SM · 2048 FLOP per clock",
+    ),
+    "nano": Device(
+        name="nano",
+        title="Jetson Nano 4 GB, 10 W",
+        kind="board",
+        arch="Maxwell GM20B (sm_53)",
+        peak_fp32_tflops=0.236,
+        peak_fp16_tflops=0.472,
+        mem_bw_gbs=25.6,
+        backends=("trtexec",),
+        precision="fp16",
+        calibration="nano",
+        notes="TensorRT 8.2, FP16, batch 1; 1 SM at 921.6 MHz, no tensor cores, 0.25 MB L2",
+        source="deviceQuery of a Jetson Nano (1 SM, 922 MHz, 262144 B L2); NVIDIA jetson_benchmarks README "
+        "(GPU clock 921.6 MHz); FP16 = 2 × FP32",
+    ),
+    "t4": Device(
+        name="t4",
+        title="NVIDIA T4, 70 W",
+        kind="gpu",
+        arch="Turing TU104 (sm_75)",
+        peak_fp32_tflops=8.1,
+        peak_fp16_tflops=65.0,
+        mem_bw_gbs=320.0,
+        backends=("trtexec",),
+        precision="fp16",
+        calibration="t4",
+        notes="TensorRT, FP16, batch 1; 40 SM at 1590 MHz, 4 MB L2; it throttles under sustained load",
+        source="NeuSight device_configs (Tesla T4: 8.1 FP32 TFLOPS, 320 GB/s); FP16 peak from NVIDIA's data sheet",
+    ),
+}
+
+
+def device(name: str) -> Device:
+    """Find a device; what the row of the host leaves open is read from the machine.
+
+    Raises:
+        UnknownNameError: With the nearest known name.
+    """
+    if name not in DEVICES:
+        raise unknown_name("device", name, DEVICES, "see: archlab device list")
+    row = DEVICES[name]
+    return _of_this_machine(row) if row.arch == "host" else row
+
+
+def run_for(row: Device, *, runtime: str | None = None, precision: str | None = None, **asked: object) -> RunSpec:
+    """Fill a run with the device's defaults: its first runtime, its precision."""
+    plain = RunSpec(runtime=runtime or row.backends[0], precision=precision or row.precision)
+    return dataclasses.replace(plain, **asked)  # type: ignore[arg-type]
+
+
+@functools.cache
+def _of_this_machine(row: Device) -> Device:
+    cpu = telemetry.cpu()
+    return dataclasses.replace(
+        row,
+        title=f"{cpu.model}, {cpu.cores} cores",
+        arch=" ".join((cpu.machine, *cpu.isa)),
+        peak_fp32_tflops=cpu.peak_fp32_tflops,
+    )

@@ -1,0 +1,78 @@
+"""The measuring loop: warm up, then blocks of runs until the median is known well enough.
+
+It knows no runtime and no clock of its own: it is told how to run a block and how to read the time, so it can be tested
+without a device.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from archlab.device.catalog import RunSpec
+from archlab.device.measurement import Samples, joined
+from archlab.device.stats import MIN_CLEAN, TARGET_SHARE, Chosen, choose, is_steady, width_share
+
+__all__ = ["Collected", "chosen_of", "collect"]
+
+_WARMUP_BLOCK_S, _BLOCK_S = 0.1, 0.25
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Collected:
+    """What the loop brought home: the samples after warm-up, and how the warm-up went."""
+
+    samples: Samples
+    is_warm: bool
+    warmup_runs: int
+    seconds: float
+
+
+def collect(run_block: Callable[[int], Samples], run: RunSpec, clock: Callable[[], float]) -> Collected:
+    """Run the protocol's two loops.
+
+    Args:
+        run_block: Runs n times and gives n samples.
+        run: The caps and the number of threads.
+        clock: Seconds.
+    """
+    began = clock()
+    run_block(1)
+    first = clock()
+    run_block(1)
+    run_s = max(clock() - first, 1e-9)
+    medians: list[float] = []
+    warmup = _block_of(run_s, _WARMUP_BLOCK_S, 3, 50)
+    while not is_steady(medians) and clock() - began < run.warmup_s:
+        medians.append(float(np.median(_steadiest_clock(run_block(warmup), run))))
+    blocks: list[Samples] = []
+    measuring = clock()
+    while not blocks or (not _is_known(joined(blocks), run) and clock() - measuring < run.max_s):
+        blocks.append(run_block(_block_of(run_s, _BLOCK_S, 10, 200)))
+    return Collected(
+        samples=joined(blocks),
+        is_warm=is_steady(medians),
+        warmup_runs=2 + warmup * len(medians),
+        seconds=clock() - began,
+    )
+
+
+def chosen_of(samples: Samples, run: RunSpec) -> Chosen:
+    """Choose the runs that count; see `stats.choose`."""
+    cpu_ms = None if samples.cpu_ns is None else samples.cpu_ns / 1e6
+    return choose(samples.wall_ns / 1e6, cpu_ms, samples.switches, run.threads)
+
+
+def _is_known(samples: Samples, run: RunSpec) -> bool:
+    times_ms = chosen_of(samples, run).times_ms
+    return len(times_ms) >= MIN_CLEAN and width_share(times_ms) < TARGET_SHARE
+
+
+def _steadiest_clock(samples: Samples, run: RunSpec) -> Any:
+    return samples.cpu_ns if run.threads == 1 and samples.cpu_ns is not None else samples.wall_ns
+
+
+def _block_of(run_s: float, block_s: float, fewest: int, most: int) -> int:
+    """Runs in a block of about `block_s` seconds."""
+    return int(min(max(block_s / run_s, fewest), most))
