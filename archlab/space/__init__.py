@@ -5,7 +5,8 @@ the one that `knob` names, so that one knob can have different choices under dif
 the width). A point is a dict of the active axes only; `decode` turns it into a network and `encode` back.
 """
 
-from archlab.space.axes import Axis, Point, SearchSpace
+from archlab.space.axis import Axis
+from archlab.space.points import Point, SearchSpace
 from archlab.space.reading import default, load, names
 
 __all__ = ["Axis", "Point", "SearchSpace", "default", "load", "names"]

@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, Stri
 
 from archlab.errors import ArchlabError, PlanError, SpecError, UnknownNameError, four_parts, unknown_name
 from archlab.families import FAMILIES
-from archlab.space.axes import Axis, SearchSpace
+from archlab.space.axis import Axis
+from archlab.space.points import SearchSpace
 
 __all__ = ["default", "load", "names"]
 

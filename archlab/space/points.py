@@ -3,45 +3,21 @@
 import dataclasses
 import functools
 import random
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from archlab.errors import SpecError, four_parts, unknown_name
 from archlab.families import FAMILIES, Family, Published, all_published
 from archlab.families.knobs import Scalar
+from archlab.space.axis import Axis
+from archlab.space.counting import count_points
 from archlab.spec import ArchSpec
 
-__all__ = ["Axis", "Point", "SearchSpace"]
+__all__ = ["Point", "SearchSpace"]
 
 Point: TypeAlias = dict[str, Scalar]
 
 _KINDS_SAMPLE = 256
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Axis:
-    """One thing a space varies.
-
-    `choices` are JSON scalars, listed from cheap to costly where there is such an order. The axis sets the family's
-    knob `knob` (None: the one of its own name). It is active only where every knob that `when` names was set, by an
-    earlier axis, to one of the listed values.
-    """
-
-    name: str
-    choices: tuple[Scalar, ...]
-    knob: str | None = None
-    when: Mapping[str, tuple[Scalar, ...]] | None = None
-    help: str = ""
-
-    @property
-    def sets(self) -> str:
-        """The family's knob that this axis sets."""
-        return self.knob or self.name
-
-    def is_active(self, settings: Mapping[str, Scalar]) -> bool:
-        """Whether the knobs set so far bring the axis into play."""
-        return not self.when or all(settings.get(knob) in allowed for knob, allowed in self.when.items())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -165,15 +141,7 @@ class SearchSpace:
     @functools.cached_property
     def size(self) -> int:
         """The exact number of points, conditions included."""
-        states: Counter[tuple[tuple[str, Scalar], ...]] = Counter({(): 1})
-        for i, axis in enumerate(self.axes):
-            later = {knob for other in self.axes[i + 1 :] for knob in other.when or {}}
-            after: Counter[tuple[tuple[str, Scalar], ...]] = Counter()
-            for state, count in states.items():
-                for kept, times in _branches(axis, dict(state), later):
-                    after[kept] += count * times
-            states = after
-        return sum(states.values())
+        return count_points(self.axes)
 
     @functools.cached_property
     def kinds(self) -> frozenset[str]:
@@ -193,21 +161,6 @@ class SearchSpace:
             if any(_kinds(row.spec) <= self.kinds for row in family.published):
                 rows += family.published
         return tuple(rows)
-
-
-def _branches(
-    axis: Axis, state: dict[str, Scalar], later: set[str]
-) -> list[tuple[tuple[tuple[str, Scalar], ...], int]]:
-    """What the knobs that later conditions look at may be after this axis, and in how many ways each."""
-    if not axis.is_active(state):
-        return [(_kept(state, later), 1)]
-    if axis.sets not in later:
-        return [(_kept(state, later), len(axis.choices))]
-    return [(_kept({**state, axis.sets: choice}, later), 1) for choice in axis.choices]
-
-
-def _kept(state: Mapping[str, Scalar], later: set[str]) -> tuple[tuple[str, Scalar], ...]:
-    return tuple(sorted((knob, value) for knob, value in state.items() if knob in later))
 
 
 def _kinds(spec: ArchSpec) -> frozenset[str]:
