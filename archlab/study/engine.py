@@ -1,0 +1,316 @@
+"""Searches: the one file that knows Optuna.
+
+The storage is the truth. A study is a multi-objective Optuna study whose trials carry their record as a user
+attribute, written before the trial is told; the budget is the constraint ``latency_ms``. Any number of processes may
+work on one storage: each claims the trial it works on, and what a dead process left open is closed without counting.
+The sampler is asked for networks that were never tried (`unseen.pick`).
+"""
+
+import contextlib
+import errno
+import random
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import OptunaError
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from archlab.errors import SpecError
+from archlab.families.knobs import Scalar
+from archlab.space import Point, SearchSpace
+from archlab.spec import ArchSpec
+from archlab.study.claim import is_lost, new_claim
+from archlab.study.conduct import Services, conduct, join
+from archlab.study.folder import StudyFolder
+from archlab.study.journal import HAS_FILE_LOCK, FileLock, journal_path, mend_tail
+from archlab.study.loop import Asked
+from archlab.study.objective import OBJECTIVES
+from archlab.study.plan import StudyPlan
+from archlab.study.record import Record
+from archlab.study.result import Progress, StudyResult
+from archlab.study.samplers import SAMPLERS
+from archlab.study.trouble import damaged, failing, full, no_folder, no_storage, no_url
+from archlab.study.unseen import pick
+
+__all__ = ["OptunaLedger", "run", "work"]
+
+_STATES = {"complete": TrialState.COMPLETE, "skipped": TrialState.PRUNED, "failed": TrialState.FAIL}
+_DIRECTIONS = {True: StudyDirection.MAXIMIZE, False: StudyDirection.MINIMIZE}
+_RIVALS = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError, UnicodeError)
+
+
+def run(
+    plan: StudyPlan,
+    out: Path | str,
+    *,
+    argv: Sequence[str] = (),
+    first: Sequence[ArchSpec] = (),
+    on_progress: Callable[[Progress], object] = lambda progress: None,
+    services: Services | None = None,
+) -> StudyResult:
+    """Search, or go on with the search that the folder holds, up to the plan's trials or minutes.
+
+    Ctrl-C ends it cleanly after closing the network in flight; the same call then goes on.
+
+    Args:
+        plan: What to search.
+        out: The study folder; its name is the study's name in the storage.
+        argv: The command line, for the record.
+        first: Networks to try first, beside the published ones; those outside the space are left out.
+        on_progress: Called after every network and every published model.
+        services: How networks are evaluated; the real ones if left out.
+
+    Raises:
+        PlanError: When no network of the space meets the budget, or a name or file of the plan is wrong.
+        StudyError: When the folder or storage is damaged, belongs to another plan, or network after network fails.
+        StorageFullError: When nothing more can be written; nothing written before is lost.
+    """
+    folder = StudyFolder(Path(out))
+    ledger = OptunaLedger(plan.storage, folder.journal, folder.path.resolve().name)
+    with _explained(ledger.storage_name):
+        return conduct(ledger, plan, folder, argv=argv, first=first, on_progress=on_progress, services=services)
+
+
+def work(
+    storage: str,
+    study: str,
+    *,
+    on_progress: Callable[[Progress], object] = lambda progress: None,
+    services: Services | None = None,
+) -> int:
+    """Help with a study that another process started; give the number of networks this process closed.
+
+    Raises:
+        StudyError: When there is no such study in the storage.
+    """
+    ledger = OptunaLedger(storage, None, study)
+    with _explained(ledger.storage_name):
+        return join(ledger, on_progress=on_progress, services=services)
+
+
+class OptunaLedger:
+    """A study in an Optuna storage, opened when first needed.
+
+    Args:
+        storage: Storage URL, or None for the journal file.
+        journal: The journal file of the study folder; None where there is no folder.
+        name: Name of the study in the storage.
+    """
+
+    def __init__(self, storage: str | None, journal: Path | None, name: str) -> None:
+        self.name = name
+        self.storage_name = storage or str(journal)
+        self._url = storage
+        self._path = journal_path(storage) if storage else journal
+        self._claim = new_claim()
+        self._records: dict[int, Record] = {}
+        self._open_trials: dict[int, Trial] = {}
+        self._known: set[str] = set()
+        self._storage: BaseStorage | None = None
+        self._study: optuna.Study | None = None
+
+    def stored(self) -> Mapping[str, Any] | None:
+        """What `begin` kept of the study, or None when the storage has no such study; creates nothing."""
+        if self._path is not None and not self._path.exists():
+            return None
+        try:
+            attributes = optuna.load_study(study_name=self.name, storage=self._open()).user_attrs
+        except KeyError:
+            return None
+        return attributes or None
+
+    def begin(self, plan: StudyPlan, space: SearchSpace, seed: int, keep: Mapping[str, Any]) -> None:
+        """Open the study for work, creating it where needed; `keep` is stored once, with a new study."""
+        directions = [_DIRECTIONS[OBJECTIVES[name].is_maximised] for name in plan.objectives]
+        self._plan, self._space = plan, space
+        self._study = study = optuna.create_study(
+            storage=self._open(),
+            study_name=self.name,
+            directions=directions,
+            load_if_exists=True,
+            sampler=_Unseen(_sampler(plan.sampler, seed), space, self._is_known, random.Random(seed)),
+        )
+        for key in keep.keys() - study.user_attrs.keys():
+            study.set_user_attr(key, keep[key])
+
+    def enqueue(self, point: Point, origin: str) -> None:
+        """Have `point` tried before the sampler is asked."""
+        self._opened.enqueue_trial(point, user_attrs={"origin": origin})
+
+    def origins(self) -> set[str]:
+        """Origins of all trials that are closed, at work or waiting."""
+        waiting = self._trials(TrialState.WAITING, TrialState.RUNNING)
+        return {r.origin for r in self.records()} | {str(t.user_attrs.get("origin")) for t in waiting}
+
+    def ask(self) -> Asked:
+        """Open a trial and let the sampler fill it."""
+        running = {str(trial.user_attrs.get("digest")) for trial in self._trials(TrialState.RUNNING)}
+        self._known = running | {str(record.digest) for record in self.records()}
+        trial = self._opened.ask()
+        self._open_trials[trial.number] = trial
+        trial.set_user_attr("claim", self._claim)
+        point = self._space.walk(lambda axis: cast(Scalar, trial.suggest_categorical(axis.name, axis.choices)))
+        return Asked(number=trial.number, point=point, origin=trial.user_attrs.get("origin", "sampled"))
+
+    def reserve(self, number: int, digest: str) -> bool:
+        """Note which network a trial tries; False when an earlier running or any closed trial has tried it."""
+        self._open_trials[number].set_user_attr("digest", digest)
+        rivals = [t for t in self._trials(*_RIVALS) if t.user_attrs.get("digest") == digest and t.number != number]
+        return all(rival.state == TrialState.RUNNING and rival.number > number for rival in rivals)
+
+    def tell(self, record: Record) -> None:
+        """Write the record, then the constraint, then close the trial."""
+        trial = self._open_trials.pop(record.number)
+        trial.set_user_attr("record", record.to_dict())
+        for name, violation in record.violations.items():
+            trial.set_constraint(name, violation)
+        values = None
+        if record.state == "complete":
+            assert record.evaluation is not None
+            values = [record.evaluation.values[name] for name in self._plan.objectives]
+        self._opened.tell(trial, values, state=_STATES[record.state])
+
+    def lose(self, number: int) -> None:
+        """Close a trial without a record."""
+        self._open_trials.pop(number, None)
+        self._opened.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def records(self) -> list[Record]:
+        """Every closed trial that has a record, by number."""
+        for trial in self._trials(*_STATES.values()):
+            document = trial.user_attrs.get("record")
+            if trial.number in self._records or not isinstance(document, dict):
+                continue
+            record = Record.from_dict(document, where=f"trial {trial.number} of {self.storage_name}")
+            if _STATES[record.state] == trial.state:
+                self._records[trial.number] = record
+        return [self._records[number] for number in sorted(self._records)]
+
+    def running(self) -> int:
+        """Count running trials of living processes; those of dead ones are closed."""
+        alive = 0
+        for trial in self._trials(TrialState.RUNNING):
+            if is_lost(trial.user_attrs.get("claim"), trial.datetime_start, self._claim):
+                with contextlib.suppress(ValueError):  # another process was faster
+                    self.lose(trial.number)
+            else:
+                alive += 1
+        return alive
+
+    @property
+    def _opened(self) -> optuna.Study:
+        assert self._study is not None, "begin comes first"
+        return self._study
+
+    def _trials(self, *states: TrialState) -> list[FrozenTrial]:
+        return self._opened.get_trials(deepcopy=False, states=states)
+
+    def _is_known(self, point: Point) -> bool:
+        try:
+            return self._space.decode(point).digest in self._known
+        except SpecError:
+            return True
+
+    def _open(self) -> BaseStorage:
+        if self._storage is None:
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
+            self._storage = _database(self.storage_name) if self._path is None else _journal(self._path)
+        return self._storage
+
+
+class _Unseen(BaseSampler):
+    """Hands out points of networks that were never tried, as the inner sampler suggests them."""
+
+    def __init__(
+        self, inner: BaseSampler, space: SearchSpace, is_known: Callable[[Point], bool], rng: random.Random
+    ) -> None:
+        self._inner, self._space, self._is_known, self._rng = inner, space, is_known, rng
+        self._relative: dict[str, BaseDistribution] = {}
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        self._relative = self._inner.infer_relative_search_space(study, trial)
+        return {axis.name: CategoricalDistribution(axis.choices) for axis in self._space.axes}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        def suggest() -> Point:
+            given = self._inner.sample_relative(study, trial, self._relative)
+
+            def choose(name: str) -> Any:
+                if name in given:
+                    return given[name]
+                return self._inner.sample_independent(study, trial, name, search_space[name])
+
+            return self._space.walk(lambda axis: choose(axis.name))
+
+        return pick(self._space, suggest, self._is_known, self._rng)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        self._inner.before_trial(study, trial)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        self._inner.after_trial(study, trial, state, values)
+
+    def reseed_rng(self) -> None:
+        self._inner.reseed_rng()
+
+
+def _sampler(name: str, seed: int) -> BaseSampler:
+    row = SAMPLERS[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # TPE's group is experimental
+        return cast(BaseSampler, getattr(optuna.samplers, row.kind)(seed=seed, **row.options))
+
+
+def _journal(path: Path) -> BaseStorage:
+    try:
+        mend_tail(path)
+        lock = FileLock(path) if HAS_FILE_LOCK else JournalFileOpenLock(str(path))
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=cast(Any, lock)))
+    except _DAMAGE as error:
+        raise damaged(str(path), error) from None
+    except OSError as error:
+        if error.errno in _FULL:
+            raise
+        raise no_folder(f"{path} ({error.strerror})") from None
+
+
+def _database(url: str) -> BaseStorage:
+    if "://" not in url:
+        raise no_url(url)
+    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    try:
+        return RDBStorage(url, engine_kwargs=options)
+    except Exception as error:  # whatever a driver throws, the user gave a URL that leads nowhere
+        raise no_storage(url, error) from None
+
+
+@contextlib.contextmanager
+def _explained(where: str) -> Iterator[None]:
+    """Turn trouble with the storage into one line; where the disk is full, say so."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise full(where) from None
+        raise
+    except OptunaError as error:
+        raise (full(where) if "disk is full" in f"{error} {error.__cause__}" else failing(where, error)) from None

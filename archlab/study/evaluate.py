@@ -1,0 +1,192 @@
+"""From a network to its values: latency first, then what the plan asks for, each with its source.
+
+A device that can be reached is measured, any other estimated. A network that a prediction or its own latency puts
+clearly over the budget is not scored, and its evaluation says so.
+"""
+
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+from archlab.cost.count import CostReport, count
+from archlab.cost.rows import OpTrace
+from archlab.cost.trace import trace
+from archlab.device import catalog
+from archlab.device.cache import MeasurementCache
+from archlab.device.catalog import RunSpec
+from archlab.device.measure import backend_of, measure
+from archlab.errors import unknown_name
+from archlab.latency import PREDICTORS
+from archlab.model.build import build
+from archlab.model.deploy import deploy
+from archlab.proxy import PROXIES
+from archlab.proxy import score as score_network
+from archlab.space import SearchSpace
+from archlab.spec import ArchSpec
+from archlab.study.objective import OBJECTIVES, Reading
+from archlab.study.pace import Pace
+from archlab.study.plan import StudyPlan
+from archlab.study.protocol import describe
+from archlab.study.reach import smallest_upper_ms
+from archlab.study.record import Evaluation, Record
+
+__all__ = ["PREDICTOR", "Evaluator"]
+
+PREDICTOR = "roofline"
+"""The latency predictor of searches."""
+
+
+class Evaluator:
+    """Evaluates networks as a plan asks.
+
+    Raises:
+        UnknownNameError: For a device or proxy that is in no table.
+        PlanError: For a run that the device does not offer.
+    """
+
+    def __init__(self, plan: StudyPlan, cache: MeasurementCache | None = None) -> None:
+        if plan.proxy not in PROXIES:
+            raise unknown_name("proxy", plan.proxy, PROXIES, "see: archlab proxy list")
+        self.plan = plan
+        self.device = catalog.device(plan.device)
+        self.run = _run(self.device, plan)
+        self.is_measured = self.device.reach is not None
+        self.pace = Pace()
+        self.cache_hits = 0
+        self._cache = MeasurementCache() if cache is None else cache
+        if self.is_measured:
+            backend_of(self.device, self.run)
+
+    def evaluate(self, spec: ArchSpec) -> Evaluation:
+        """Work out the plan's objectives of a network."""
+        subject = _Subject(spec, self)
+        limit_ms = self.plan.skip_factor * self.plan.budget_ms
+        guess = self.pace.guess(subject.report.macs, self.plan.device) if self.is_measured else None
+        if guess is not None and guess.interval is not None and guess.interval[0] > limit_ms:
+            return subject.evaluation({"latency_ms": guess}, _over(guess, self.plan, "before it was measured"))
+        readings = {"latency_ms": subject.latency_ms()}
+        low_ms = (readings["latency_ms"].interval or (readings["latency_ms"].value,))[0]
+        if low_ms > limit_ms:
+            return subject.evaluation(readings, _over(readings["latency_ms"], self.plan, "so it was not scored"))
+        for name in self.plan.objectives:
+            if name not in readings:
+                readings[name] = OBJECTIVES[name].read(subject)
+        if readings["latency_ms"].quality == "noisy":
+            readings["latency_ms"] = subject.latency_again(readings["latency_ms"])
+        return subject.evaluation(readings, None)
+
+    def baseline(self, spec: ArchSpec, limit_ms: float) -> Evaluation:
+        """Score and time a published model, but do not wait for a latency clearly above `limit_ms`."""
+        subject = _Subject(spec, self)
+        guess = self.pace.guess(subject.report.macs, self.plan.device) if self.is_measured else None
+        readings = {"score": subject.score()}
+        if guess is not None and guess.interval is not None and guess.interval[0] > limit_ms:
+            why = f"not timed: its multiply-adds put it above {guess.interval[0]:.3g} ms"
+            return subject.evaluation(readings, why)
+        return subject.evaluation(readings | {"latency_ms": subject.latency_ms()}, None)
+
+    def learn(self, records: Iterable[Record]) -> None:
+        """Take the measured latencies of earlier records into account."""
+        for record in records:
+            found = record.evaluation
+            if found is not None and found.macs and found.sources.get("latency_ms", "").startswith("measured:"):
+                self.pace.learn(found.macs * self.plan.batch, found.values["latency_ms"])
+
+    def latency(self, spec: ArchSpec, trace_: OpTrace, macs: int) -> Reading:
+        """Measure or estimate one network."""
+        if self.is_measured:
+            side = spec.resolution
+            found = measure(
+                deploy(build(spec, seed=self.plan.seed)),
+                self.device,
+                self.run,
+                input_shape=(self.plan.batch, 3, side, side),
+                digest=spec.digest,
+                cache=self._cache,
+            )
+            self.cache_hits += bool(found.environment.get("cached"))
+            self.pace.learn(macs, found.median_ms)
+            return Reading(value=found.median_ms, source=found.source, interval=found.ci95_ms, quality=found.quality)
+        guess = PREDICTORS[PREDICTOR].predict(trace_, self.device, self.run)
+        return Reading(value=guess.ms, source=guess.source, interval=(guess.lo_ms, guess.hi_ms))
+
+    def macs(self, spec: ArchSpec) -> int:
+        """Count the multiply-adds of a network."""
+        return count(trace(spec)).macs
+
+    def smallest_upper_ms(self, space: SearchSpace) -> tuple[float, str]:
+        """Find a small latency in the space, at the upper end of its interval; stops at one within the budget."""
+        return smallest_upper_ms(
+            space,
+            self.plan.budget_ms,
+            latency=lambda spec: _Subject(spec, self).latency_ms(),
+            macs=self.macs,
+            is_measured=self.is_measured,
+            seed=self.plan.seed,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Device, fingerprint, protocol and score, for ``run.json``."""
+        predictor = None if self.is_measured else PREDICTORS[PREDICTOR]
+        return describe(self.plan, self.device, self.run, predictor) | {"cache_hits": self.cache_hits}
+
+
+class _Subject:
+    """One network, every answer worked out once."""
+
+    def __init__(self, spec: ArchSpec, by: Evaluator) -> None:
+        self._spec, self._by = spec, by
+
+    @functools.cached_property
+    def trace(self) -> OpTrace:
+        return trace(self._spec, batch=self._by.plan.batch)
+
+    @functools.cached_property
+    def report(self) -> CostReport:
+        return count(self.trace)
+
+    def score(self) -> Reading:
+        plan = self._by.plan
+        found = score_network(plan.proxy, self._spec, batch_size=plan.score_batch, seed=plan.seed)
+        return Reading(value=found.score, source=f"proxy:{plan.proxy}")
+
+    def latency_ms(self) -> Reading:
+        return self._by.latency(self._spec, self.trace, self.report.macs)
+
+    def latency_again(self, before: Reading) -> Reading:
+        """Measure a noisy network once more; keep the steadier of the two."""
+        again = self.latency_ms()
+        return before if again.quality == "noisy" and _width(before) <= _width(again) else again
+
+    def macs(self) -> Reading:
+        return Reading(value=float(self.report.macs), source="counted:archlab")
+
+    def params(self) -> Reading:
+        return Reading(value=float(self.report.params), source="counted:archlab")
+
+    def evaluation(self, readings: dict[str, Reading], skipped: str | None) -> Evaluation:
+        return Evaluation(
+            values={name: reading.value for name, reading in readings.items()},
+            sources={name: reading.source for name, reading in readings.items()},
+            intervals={name: reading.interval for name, reading in readings.items() if reading.interval is not None},
+            macs=self.report.macs // self._by.plan.batch,
+            params=self.report.params,
+            quality=readings["latency_ms"].quality if "latency_ms" in readings else None,
+            skipped=skipped,
+        )
+
+
+def _run(device: catalog.Device, plan: StudyPlan) -> RunSpec:
+    asked = {"batch": plan.batch, "max_s": plan.measure_s}
+    if plan.threads is not None:
+        asked["threads"] = plan.threads
+    return catalog.run_for(device, runtime=plan.runtime, precision=plan.precision, **asked)
+
+
+def _over(reading: Reading, plan: StudyPlan, when: str) -> str:
+    low = (reading.interval or (reading.value,))[0]
+    return f"{reading.source} of at least {low:.3g} ms is clearly over the budget of {plan.budget_ms:g} ms, {when}"
+
+
+def _width(reading: Reading) -> float:
+    return reading.interval[1] - reading.interval[0] if reading.interval else float("inf")

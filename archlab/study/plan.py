@@ -1,0 +1,190 @@
+"""What a search was asked to do: one frozen value, with YAML and flags as its two doors.
+
+The plan is written beside the results and kept in the storage. A study goes on only under its own plan: all but
+`trials`, `minutes` and `storage` must be the same, else its numbers could not be compared.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn, Self
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from archlab.errors import PlanError, four_parts, unknown_name
+from archlab.proxy import DEFAULT
+from archlab.study.objective import OBJECTIVES
+from archlab.study.samplers import SAMPLERS
+
+__all__ = ["FREE_FIELDS", "StudyPlan", "read_plan"]
+
+FREE_FIELDS = frozenset({"trials", "minutes", "storage"})
+"""Fields that may change when a study goes on."""
+
+_DEFAULT_TRIALS = 200
+_LIMITS = {
+    "budget_ms": (1e-3, 1e6),
+    "trials": (1, 1_000_000),
+    "minutes": (1e-3, 1e6),
+    "seed": (0, 2**31 - 1),
+    "batch": (1, 1024),
+    "threads": (1, 1024),
+    "skip_factor": (1.0, 1e6),
+    "score_batch": (2, 1024),
+    "measure_s": (0.1, 3600),
+    "failures_in_a_row": (1, 1_000_000),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StudyPlan:
+    """A search: what to vary, where it must run, how fast, and how to look for it.
+
+    `space` is a shipped name or a YAML file; `trials` counts networks (200 if neither `trials` nor `minutes` is
+    given) and `minutes` caps the time spent on them; a candidate whose latency interval starts above `skip_factor`
+    times the budget is not scored; `score_batch` is the number of images a score sees, `measure_s` the longest one
+    measurement may take. `runtime`, `precision` and `threads` left out are the device's own.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    budget_ms: float
+    device: str
+    space: str = "hybrid"
+    objectives: tuple[str, ...] = ("score", "latency_ms")
+    proxy: str = DEFAULT
+    sampler: str = "tpe"
+    trials: int | None = None
+    minutes: float | None = None
+    seed: int = 0
+    storage: str | None = None
+    runtime: str | None = None
+    precision: str | None = None
+    batch: int = 1
+    threads: int | None = None
+    skip_factor: float = 1.5
+    score_batch: int = 16
+    measure_s: float = 2.0
+    failures_in_a_row: int = 10
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _LIMITS.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise PlanError(
+                    four_parts(
+                        f"{name} is out of range",
+                        given=value,
+                        allowed=f"{low:g} to {high:g}",
+                        do=f"give another {name}",
+                    )
+                )
+        if self.trials is None and self.minutes is None:
+            object.__setattr__(self, "trials", _DEFAULT_TRIALS)
+        if self.sampler not in SAMPLERS:
+            raise unknown_name("sampler", self.sampler, SAMPLERS)
+        _check_objectives(self.objectives)
+
+    @property
+    def name(self) -> str:
+        """Default name of the study: space, device and budget."""
+        return f"{Path(self.space).stem}-{self.device}-{self.budget_ms:g}ms"
+
+    def replace(self, **changes: Any) -> Self:
+        """Copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for YAML or JSON; `from_dict` is its inverse."""
+        return dataclasses.asdict(self) | {"objectives": list(self.objectives)}
+
+    def to_yaml(self) -> str:
+        """The text of ``plan.yaml``."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def from_dict(cls, document: object, *, where: str = "plan") -> "StudyPlan":
+        """Parse a plan strictly.
+
+        Raises:
+            PlanError: For a missing or unknown key, a wrong type or a value out of range; the message names the field.
+            UnknownNameError: For a sampler or objective that is in no table.
+        """
+        if not isinstance(document, Mapping) or not all(isinstance(key, str) for key in document):
+            raise PlanError(
+                four_parts(
+                    f"{where} is no plan",
+                    given=type(document).__name__,
+                    allowed="a mapping of fields",
+                    do="give at least budget_ms and device",
+                )
+            )
+        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in dict(document).items()}
+        try:
+            return _ADAPTER.validate_python(fields)
+        except ValidationError as error:
+            _explain(error, where)
+
+    def changed_field(self, other: "StudyPlan") -> str | None:
+        """Name of the first field that keeps `other` from going on with this plan's study, or None."""
+        for field in dataclasses.fields(self):
+            if field.name not in FREE_FIELDS and getattr(self, field.name) != getattr(other, field.name):
+                return field.name
+        return None
+
+
+_ADAPTER: TypeAdapter[StudyPlan] = TypeAdapter(StudyPlan)
+
+
+def read_plan(path: Path) -> StudyPlan:
+    """Read a plan file.
+
+    Raises:
+        PlanError: When the file is missing, no YAML or no plan.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
+        raise PlanError(
+            four_parts(
+                f"cannot read the plan {path.name}",
+                given=" ".join(str(error).split())[:160],
+                allowed="a YAML file with the fields of a plan",
+                do="compare with the plan.yaml of any study folder",
+            )
+        ) from None
+    return StudyPlan.from_dict(document, where=path.name)
+
+
+def _check_objectives(names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in OBJECTIVES:
+            raise unknown_name("objective", name, OBJECTIVES)
+    if len(set(names)) != len(names) or not {"score", "latency_ms"} <= set(names):
+        raise PlanError(
+            four_parts(
+                "objectives do not make a search",
+                given=", ".join(names) or "none",
+                allowed="score and latency_ms, each once, and more of " + ", ".join(OBJECTIVES),
+                do="leave the field out to search for both",
+            )
+        )
+
+
+def _explain(error: ValidationError, where: str) -> NoReturn:
+    first = error.errors(include_url=False)[0]
+    field = str(first["loc"][0]) if first["loc"] else where
+    known = [item.name for item in dataclasses.fields(StudyPlan)]
+    if first["type"] == "unexpected_keyword_argument":
+        raise PlanError(f"{where}: {unknown_name('plan field', field, known)}") from None
+    missing = first["type"] in {"missing", "missing_argument", "missing_keyword_only_argument"}
+    given = "nothing" if missing else repr(first.get("input"))
+    raise PlanError(
+        four_parts(
+            f"{where}: {field} is wrong",
+            given=given if len(given) <= 60 else given[:57] + "…",
+            allowed=first["msg"],
+            do="mend that field; any study folder holds a plan.yaml to compare with",
+        )
+    ) from None

@@ -1,0 +1,64 @@
+"""From a suggestion to a network that was never tried: ask again, change one axis, then draw at random.
+
+Samplers repeat themselves on discrete spaces. Asking again keeps the sampler's own distribution; changing one axis
+stays near what it thinks good; a random point is the last resort before the space must be called exhausted.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from archlab.space import Axis, Point, SearchSpace
+
+__all__ = ["pick"]
+
+_ASKS, _CHANGES, _DRAWS = 4, 24, 100
+
+
+def pick(
+    space: SearchSpace,
+    suggest: Callable[[], Point],
+    is_known: Callable[[Point], bool],
+    rng: random.Random,
+) -> Point:
+    """Give a point whose network is not known, as near to the sampler's suggestion as can be.
+
+    Args:
+        space: The search space.
+        suggest: Asks the sampler for a point; may be called several times.
+        is_known: Tells whether the network of a point was tried before.
+        rng: Source of the changes and random points.
+
+    Returns:
+        A point; a known one only where no unknown one was found.
+    """
+    point = first = suggest()
+    for _ in range(_ASKS):
+        if not is_known(point):
+            return point
+        point = suggest()
+    for _ in range(_CHANGES):
+        changed = _changed(space, first, rng)
+        if not is_known(changed):
+            return changed
+    for _ in range(_DRAWS):
+        drawn = space.sample(rng)
+        if not is_known(drawn):
+            return drawn
+    return first
+
+
+def _changed(space: SearchSpace, point: Point, rng: random.Random) -> Point:
+    """Another choice on one axis; axes that become active get a random choice."""
+    open_axes = [axis for axis in space.axes if axis.name in point and len(axis.choices) > 1]
+    if not open_axes:
+        return point
+    target = rng.choice(open_axes)
+    value = rng.choice([choice for choice in target.choices if choice != point[target.name]])
+
+    def choose(axis: Axis) -> Any:
+        if axis.name == target.name:
+            return value
+        return point[axis.name] if axis.name in point else rng.choice(axis.choices)
+
+    return space.walk(choose)
