@@ -30,4 +30,8 @@ class Axis:
 
     def is_active(self, settings: Mapping[str, Scalar]) -> bool:
         """Whether the knobs set so far bring the axis into play."""
-        return not self.when or all(settings.get(knob) in allowed for knob, allowed in self.when.items())
+        if self.when:
+            for knob, allowed in self.when.items():
+                if settings.get(knob) not in allowed:
+                    return False
+        return True

@@ -76,20 +76,19 @@ class SearchSpace:
         used = 0
         for axis in self.axes:
             if axis.is_active(settings):
-                settings[axis.sets] = self._choice(axis, point)
+                if axis.name not in point or point[axis.name] not in axis.choices:
+                    raise self._refused(axis, point.get(axis.name, "nothing"))
+                settings[axis.sets] = point[axis.name]
                 used += 1
         if used != len(point):
             raise self._stray(point)
         return self._family.make(**settings)
 
-    def _choice(self, axis: Axis, values: Mapping[str, Scalar], key: str | None = None) -> Scalar:
-        key = key or axis.name
-        if key in values and values[key] in axis.choices:
-            return axis.choices[axis.choices.index(values[key])]
-        raise SpecError(
+    def _refused(self, axis: Axis, value: Scalar) -> SpecError:
+        return SpecError(
             four_parts(
                 f"this is no point of the space {self.name}",
-                given=f"{axis.name} = {values.get(key, 'nothing')!r}",
+                given=f"{axis.name} = {value!r}",
                 allowed=_listed(axis.choices),
                 do=f"choose {axis.name} among these",
             )
@@ -117,14 +116,21 @@ class SearchSpace:
             SpecError: If the network does not lie in the space.
         """
         knobs = self._family.axes_of(spec)
-        point = self.walk(lambda axis: self._choice(axis, knobs, axis.sets))
-        if self.decode(point) != spec:
-            fixed = sorted(set(knobs) - {axis.sets for axis in self.axes})
+        point: Point = {}
+        settings: dict[str, Scalar] = {}
+        for axis in self.axes:
+            if axis.is_active(settings):
+                value = knobs.get(axis.sets, "nothing")
+                if value not in axis.choices:
+                    raise self._refused(axis, value)
+                point[axis.name] = settings[axis.sets] = axis.choices[axis.choices.index(value)]
+        others = [name for name in knobs if name not in settings and knobs[name] != self._family.axes[name].default]
+        if others and self._family.make(**settings) != spec:
             raise SpecError(
                 four_parts(
                     f"this network is no point of the space {self.name}",
-                    given=", ".join(f"{name} = {knobs[name]!r}" for name in fixed)[:120],
-                    allowed="the family's defaults where the space has no axis",
+                    given=", ".join(f"{name} = {knobs[name]!r}" for name in others),
+                    allowed=", ".join(f"{name} = {self._family.axes[name].default!r}" for name in others),
                     do="add axes to the space, or choose another one",
                 )
             )

@@ -79,9 +79,16 @@ def load(path_or_name: str | Path) -> SearchSpace:
     if f"{text}.yaml" in shipped:
         return parse(shipped[f"{text}.yaml"].read_text(encoding="utf-8"), name=text, where=f"{text}.yaml")
     path = Path(text)
-    if "\0" in text or not (path.suffix in {".yaml", ".yml"} or path.is_file()):
+    if not (path.suffix in {".yaml", ".yml"} or _is_file(path)):
         raise unknown_name("search space", text, names(), do="name one of these, or give the path of a .yaml file")
     return parse(_content(path), name=path.stem, where=path.name)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, a null byte
+        return False
 
 
 def _folder() -> list[Any]:
@@ -104,8 +111,8 @@ def _content(path: Path) -> str:
                 )
             )
         return data.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
         raise PlanError(
             four_parts(
                 f"cannot read the search space {path.name}",
