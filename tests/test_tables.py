@@ -8,7 +8,10 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "archlab"
 
 TABLES = {
-    "families": ("FAMILIES", {"published"}),
+    "families": (
+        "FAMILIES",
+        {"cells", "hybrid_reading", "hybrid_stages", "knobs", "layouts", "published", "reading"},
+    ),
     "model/blocks": ("BLOCKS", set()),
     "device/backends": ("BACKENDS", set()),
     "latency": ("PREDICTORS", {"features"}),
