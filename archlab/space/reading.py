@@ -20,7 +20,7 @@ from archlab.families import FAMILIES
 from archlab.space.axis import Axis
 from archlab.space.points import SearchSpace
 
-__all__ = ["default", "load", "names"]
+__all__ = ["default", "load", "names", "parse"]
 
 _TRIAL_POINTS = 32
 _MAX_BYTES = 1_000_000
@@ -144,7 +144,7 @@ def parse(text: str, *, name: str, where: str) -> SearchSpace:
     except ValidationError as error:
         raise _file_error(error, where) from None
     if raw.family not in FAMILIES:
-        raise UnknownNameError(f"{where}: {unknown_name('family', raw.family, FAMILIES)}")
+        raise UnknownNameError(f"{where}: {unknown_name('family', raw.family[:40], FAMILIES)}")
     space = SearchSpace(name=name, family=raw.family, title=raw.title, axes=tuple(_axis(axis) for axis in raw.axes))
     earlier: dict[str, list[Axis]] = {}
     for axis in space.axes:
@@ -162,7 +162,7 @@ def _axis(raw: _AxisFile) -> Axis:
 def _check_axis(space: SearchSpace, axis: Axis, earlier: Mapping[str, list[Axis]], where: str) -> None:
     knobs = FAMILIES[space.family].axes
     if axis.sets not in knobs:
-        raise UnknownNameError(f"{where}: {unknown_name(f'knob of {space.family}', axis.sets, knobs)}")
+        raise UnknownNameError(f"{where}: {unknown_name(f'knob of {space.family}', axis.sets[:40], knobs)}")
     if any(axis.name == other.name for others in earlier.values() for other in others):
         raise _wrong(where, "two axes have one name", axis.name, "rename one and name its knob with `knob:`")
     for i, choice in enumerate(axis.choices):
@@ -193,7 +193,7 @@ def _check_condition(
 ) -> None:
     if knob not in earlier:
         raise UnknownNameError(
-            f"{where}: axis {axis.name}: {unknown_name('earlier axis', knob, earlier, do='put that axis before')}"
+            f"{where}: axis {axis.name}: {unknown_name('earlier axis', knob[:40], earlier, do='put that axis before')}"
         )
     possible = [choice for other in earlier[knob] for choice in other.choices]
     strange = [value for value in values if value not in possible]
@@ -238,7 +238,7 @@ def _try_points(space: SearchSpace, where: str) -> None:
 
 def _file_error(error: ValidationError, where: str) -> ArchlabError:
     first = error.errors(include_url=False)[0]
-    path = [str(part) for part in first["loc"]]
+    path = [" ".join(str(part).split())[:40] for part in first["loc"]]
     if first["type"] == "extra_forbidden":
         fields = _AxisFile.model_fields if "axes" in path[:-1] else _SpaceFile.model_fields
         return UnknownNameError(
