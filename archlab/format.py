@@ -7,7 +7,18 @@ A missing number is a dash. Text made here is never parsed again: machines read 
 import decimal
 import math
 
-__all__ = ["DASH", "count", "duration", "interval", "milliseconds", "number", "percent", "scientific", "size"]
+__all__ = [
+    "DASH",
+    "count",
+    "duration",
+    "interval",
+    "milliseconds",
+    "number",
+    "percent",
+    "resolved",
+    "scientific",
+    "size",
+]
 
 DASH = "–"
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -33,6 +44,15 @@ def count(value: float | None) -> str:
         if abs(value) >= unit * 0.9995:
             return f"{number(value / unit)} {prefix}"
     return number(value)
+
+
+def resolved(value: float | None, spread: float) -> str:
+    """Write with the decimals that tell a hundredth of `spread` apart: ``41.2345`` with ``3`` → ``41.23``."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    if not spread > 0:
+        return number(value, 4)
+    return _fixed(value, max(0, 2 - math.floor(math.log10(spread))))
 
 
 def scientific(value: int) -> str:

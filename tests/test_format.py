@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from archlab.format import DASH, count, duration, interval, milliseconds, number, percent, scientific, size
+from archlab.format import DASH, count, duration, interval, milliseconds, number, percent, resolved, scientific, size
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,11 @@ def test_sizes_of_spaces_are_whole_numbers_of_any_length() -> None:
     assert scientific(31_415_926) == "3.1 × 10⁷"
     assert scientific(9_960_000) == "1.0 × 10⁷"
     assert scientific(7 * 10**400) == "7.0 × 10⁴⁰⁰"
+
+
+def test_decimals_follow_the_spread() -> None:
+    assert resolved(1012.347, 250.0) == "1,012"
+    assert resolved(41.2345, 3.0) == "41.23"
+    assert resolved(41.2345, 0.02) == "41.2345"
+    assert resolved(1012.347, 0.0) == "1,012"
+    assert resolved(None, 1.0) == DASH

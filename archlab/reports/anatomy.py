@@ -1,0 +1,153 @@
+"""What is the best network made of, and where do its arithmetic and its memory traffic go?
+
+Shares are of one image's MACs, of the parameters, and of the bytes read and written; none of them is a share of
+the latency, and the page says so.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+from archlab.cost.count import CostLine, CostReport
+from archlab.spec import ArchSpec, BlockSpec, StageSpec
+
+__all__ = ["ROLES", "Anatomy", "Chip", "Piece", "StageRow", "chips", "dissect"]
+
+ROLES = {
+    "convolution": {"convnext", "dw", "dsconv", "mbconv", "fused_mbconv", "resconv"},
+    "attention": {"sdta", "cga", "msla", "mhsa"},
+    "feed-forward": {"ffn"},
+}
+"""What a kind of block does, in one word."""
+_OPS = {
+    "conv": "convolution", "depthwise": "depthwise convolution", "linear": "linear layer", "matmul": "matrix product",
+    "norm": "normalisation", "elementwise": "element-wise", "reduce": "reduction", "copy": "copy and rearrange",
+    "pool": "pooling",
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Chip:
+    """A run of equal layers: `role` gives the colour, `detail` the whole truth as a tool tip."""
+
+    role: str
+    kind: str
+    text: str
+    times: int
+    detail: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A part of the network and its shares (0 … 1) of the whole."""
+
+    name: str
+    params: int
+    macs: int
+    params_share: float
+    macs_share: float
+    traffic_share: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StageRow:
+    """One line of the drawing; the head has no stride of its own and no chips of blocks."""
+
+    piece: Piece
+    side: int | None
+    stride: int | None
+    width: int | None
+    chips: tuple[Chip, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Anatomy:
+    """A network stage by stage and operator kind by operator kind."""
+
+    digest: str
+    resolution: int
+    params: int
+    macs: int
+    stages: tuple[StageRow, ...]
+    operators: tuple[Piece, ...]
+
+
+def dissect(spec: ArchSpec, report: CostReport) -> Anatomy:
+    """Draw up a network from its spec and its costs."""
+    by_stage = {line.name: _piece(line.name, [line], report) for line in report.by_stage()}
+    stages = [_stage(spec, i, by_stage) for i in range(len(spec.stages))]
+    rest = [piece for name, piece in by_stage.items() if not name.startswith("stages.")]
+    heads = [StageRow(piece=p, side=None, stride=None, width=spec.classes, chips=_head_chips(spec)) for p in rest]
+    return Anatomy(
+        digest=spec.digest,
+        resolution=spec.resolution,
+        params=report.params,
+        macs=report.macs,
+        stages=(*stages, *heads),
+        operators=_operators(report),
+    )
+
+
+def chips(stage: StageSpec) -> tuple[Chip, ...]:
+    """Describe a stage's layers in order, runs of equal ones once."""
+    entry = _chip(stage.entry, 1, "entry")
+    runs = ((block, len(list(same))) for block, same in itertools.groupby(stage.blocks))
+    return (entry, *(_chip(block, times, _role(block.kind)) for block, times in runs))
+
+
+def _stage(spec: ArchSpec, index: int, pieces: dict[str, Piece]) -> StageRow:
+    stage, stride = spec.stages[index], spec.strides[index]
+    name = f"stages.{index}"
+    empty = Piece(name=name, params=0, macs=0, params_share=0.0, macs_share=0.0, traffic_share=0.0)
+    piece = dataclasses.replace(pieces.get(name, empty), name=f"stage {index + 1}")
+    side = -(-spec.resolution // stride)
+    return StageRow(piece=piece, side=side, stride=stride, width=stage.width, chips=chips(stage))
+
+
+def _operators(report: CostReport) -> tuple[Piece, ...]:
+    """One piece per kind of operator that does work, the most arithmetic first, then the most traffic."""
+    by_kind: dict[str, list[CostLine]] = {}
+    for line in report.by_op():
+        by_kind.setdefault(line.kind, []).append(line)
+    pieces = [_piece(_OPS.get(kind, kind), lines, report) for kind, lines in by_kind.items()]
+    working = [piece for piece in pieces if piece.macs_share > 0 or piece.traffic_share > 0]
+    return tuple(sorted(working, key=lambda piece: (-piece.macs, -piece.traffic_share)))
+
+
+def _piece(name: str, lines: Sequence[CostLine], report: CostReport) -> Piece:
+    params, macs = sum(line.params for line in lines), sum(line.macs for line in lines)
+    return Piece(
+        name=name,
+        params=params,
+        macs=macs,
+        params_share=params / max(report.params, 1),
+        macs_share=macs / max(report.macs, 1),
+        traffic_share=sum(line.traffic_bytes for line in lines) / max(report.traffic_bytes, 1),
+    )
+
+
+def _role(kind: str) -> str:
+    return next((role for role, kinds in ROLES.items() if kind in kinds), "other")
+
+
+def _chip(block: BlockSpec, times: int, role: str) -> Chip:
+    parts = [f"{side}×{side}" for side in sorted(set(block.kernels or ()))]
+    parts += [f"{block.splits} splits"] if block.splits else []
+    parts += [f"{block.heads} heads" if block.heads != 1 else "1 head"] if block.heads else []
+    parts += [f"window {block.window}"] if block.window else []
+    parts += [f"expand {block.hidden / block.width:.3g}"] if block.hidden and not block.heads else []
+    parts += [block.position] if block.position else []
+    detail = ", ".join(f"{key} {value}" for key, value in _fields(block))
+    return Chip(role=role, kind=block.kind, text=" · ".join(parts), times=times, detail=detail)
+
+
+def _head_chips(spec: ArchSpec) -> tuple[Chip, ...]:
+    if spec.head is None:
+        return ()
+    text = " → ".join(map(str, (*spec.head.widths, spec.classes)))
+    return (Chip(role="entry", kind=f"{spec.head.kind} head", text=text, times=1, detail=f"norm {spec.head.norm}"),)
+
+
+def _fields(block: BlockSpec) -> list[tuple[str, object]]:
+    pairs = ((field.name, getattr(block, field.name)) for field in dataclasses.fields(block))
+    return [(name, value) for name, value in pairs if value is not None and name != "kind"]

@@ -1,0 +1,110 @@
+"""What would one say in one breath? The title, the best found, and the networks to look at first."""
+
+import dataclasses
+
+from archlab import format as fmt
+from archlab.reports import findings, sources
+from archlab.reports.picture import score_spread
+from archlab.reports.study_files import Study, interval_ms, latency_ms, latency_source, score
+from archlab.study import result
+from archlab.study.record import Record
+
+__all__ = ["Card", "cards", "facts", "lead", "published_name", "title"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Card:
+    """A network to look at first, in texts."""
+
+    reasons: str
+    digest: str
+    score: str
+    latency: str
+    within: str
+    params: str
+    macs: str
+    model: str
+    origin: str
+
+
+def title(study: Study) -> str:
+    """Name the study: space, device, budget."""
+    return f"{study.space} on {study.plan.device} under {study.plan.budget_ms:g} ms"
+
+
+def lead(study: Study) -> str:
+    """Say in one or two sentences what was found."""
+    networks = findings.distinct(study.trials)
+    best = result.best(study.trials)
+    if best is None:
+        return _nothing(study, networks)
+    spread = score_spread(study)
+    kept = f"The best of {len(networks)} distinct networks, {best.digest}, reaches a {study.score_title} score of "
+    text = f"{kept}{fmt.resolved(score(best), spread)} at {_latency_words(best)}."
+    rivals = [
+        row
+        for row in study.run.baselines
+        if row.score is not None and findings.keeps_budget(study, row.latency_ms, row.latency_interval)
+    ]
+    if not rivals:
+        return text + (" No published model beside it keeps the budget." if study.run.baselines else "")
+    rival = max(rivals, key=lambda row: row.score or 0.0)
+    shown = f"{fmt.resolved(rival.score, spread)} at {fmt.milliseconds(rival.latency_ms, rival.latency_interval)}"
+    return f"{text} The best published model within the budget, {rival.model}, scores {shown}."
+
+
+def cards(study: Study) -> tuple[Card, ...]:
+    """Put the picks into words."""
+    return tuple(_card(study, pick) for pick in findings.picks(study))
+
+
+def facts(study: Study) -> tuple[tuple[str, str], ...]:
+    """Give the counts that stand under the title as `(number, what it counts)`."""
+    networks = findings.distinct(study.trials)
+    feasible = sum(trial.is_feasible for trial in networks)
+    return (
+        (f"{len(study.trials):,}", "trials"),
+        (f"{len(networks):,}", "distinct networks"),
+        (f"{feasible:,}", "within the budget"),
+        (f"{len(findings.front(study)):,}", "on the front"),
+        (fmt.duration(study.run.seconds), "search time"),
+    )
+
+
+def published_name(trial: Record) -> str:
+    """Give the published model that a trial tried; empty for a sampled network."""
+    return trial.origin.removeprefix("published:") if trial.origin.startswith("published:") else ""
+
+
+def _nothing(study: Study, networks: tuple[Record, ...]) -> str:
+    if not networks:
+        return "No network could be evaluated; the causes are listed below."
+    nearest = min(networks, key=lambda trial: latency_ms(trial) or 0.0)
+    return (
+        f"None of {len(networks)} distinct networks keeps the budget of {study.plan.budget_ms:g} ms. "
+        f"The fastest, {nearest.digest}, needs {_latency_words(nearest)}."
+    )
+
+
+def _card(study: Study, pick: findings.Pick) -> Card:
+    trial = pick.trial
+    known, ends = trial.evaluation, interval_ms(trial)
+    return Card(
+        reasons=" · ".join(pick.reasons),
+        digest=trial.digest or "",
+        score=fmt.resolved(score(trial), score_spread(study)),
+        latency=fmt.milliseconds(latency_ms(trial), ends),
+        within=fmt.interval(ends) if ends else "",
+        params=fmt.count(known.params if known else None),
+        macs=fmt.count(known.macs if known else None),
+        model=f"{study.folder}:{trial.digest}",
+        origin=published_name(trial),
+    )
+
+
+def _latency_words(trial: Record) -> str:
+    ends = interval_ms(trial)
+    kind = sources.parse(latency_source(trial)).kind
+    article = "an " if kind[:1] in "aeiou" else "a "
+    within = f" (interval {fmt.interval(ends)})" if ends else ""
+    return f"{article if kind else ''}{kind} {fmt.milliseconds(latency_ms(trial), ends)}{within}".strip()

@@ -1,0 +1,68 @@
+"""The best network stage by stage: shares worked out by hand, chips that say what is there."""
+
+import pytest
+
+from archlab.cost.count import count
+from archlab.cost.trace import trace
+from archlab.reports.anatomy import chips, dissect
+from archlab.spec import ArchSpec, BlockSpec, HeadSpec, StageSpec
+
+ENTRY = BlockSpec(kind="patchify", width=8, stride=4, kernels=(4,), norm="bn")
+DW = BlockSpec(kind="dw", width=8, kernels=(3,), norm="bn")
+FFN = BlockSpec(kind="ffn", width=8, hidden=16, norm="bn", act="relu")
+SPEC = ArchSpec(
+    resolution=32,
+    stages=(StageSpec(entry=ENTRY, blocks=(DW, DW, FFN)),),
+    classes=10,
+    head=HeadSpec(kind="pool", norm="ln"),
+)
+
+
+def test_macs_and_params_by_hand() -> None:
+    anatomy = dissect(SPEC, count(trace(SPEC)))
+    stage, head = anatomy.stages
+    # An 8 × 8 map: patchify 64·8·48, two dw 64·8·9 each, ffn 64·8·16·2; the head 8·10.
+    assert stage.piece.macs == 24_576 + 2 * 4_608 + 16_384 == 50_176
+    assert head.piece.macs == 80
+    assert anatomy.macs == 50_256
+    assert stage.piece.macs_share == pytest.approx(50_176 / 50_256)
+    # Weights: 8·48, 2·8·9, 2·8·16; a BatchNorm has 2 per channel: patchify 16, dw 16 each, ffn 32 + 16.
+    assert stage.piece.params == 384 + 144 + 256 + 16 + 32 + 48 == 880
+    assert head.piece.params == 16 + 90
+    assert anatomy.params == 986
+    assert (stage.side, stage.stride, stage.width) == (8, 4, 8)
+    assert (head.side, head.stride, head.width) == (None, None, 10)
+
+
+def test_shares_add_up_and_arithmetic_comes_first() -> None:
+    anatomy = dissect(SPEC, count(trace(SPEC)))
+    for pieces in ([row.piece for row in anatomy.stages], anatomy.operators):
+        assert sum(piece.macs_share for piece in pieces) == pytest.approx(1)
+        assert sum(piece.traffic_share for piece in pieces) == pytest.approx(1)
+    assert [piece.name for piece in anatomy.operators][:2] == ["convolution", "depthwise convolution"]
+    assert anatomy.operators[1].macs == 2 * 4_608
+    norm = next(piece for piece in anatomy.operators if piece.name == "normalisation")
+    assert norm.macs == 0 and norm.traffic_share > 0
+
+
+def test_chips_join_equal_runs_in_order() -> None:
+    found = [(chip.role, chip.times, chip.kind, chip.text) for chip in chips(SPEC.stages[0])]
+    assert found == [
+        ("entry", 1, "patchify", "4×4"),
+        ("convolution", 2, "dw", "3×3"),
+        ("feed-forward", 1, "ffn", "expand 2"),
+    ]
+
+
+def test_chips_of_attention_and_of_the_unknown() -> None:
+    sdta = BlockSpec(kind="sdta", width=8, kernels=(3,), splits=2, heads=4, hidden=32, norm="ln", position="fourier")
+    cga = BlockSpec(kind="cga", width=8, kernels=(7, 5, 5), heads=3, key_dim=16, window=7)
+    new = BlockSpec(kind="spiral", width=8)
+    stage = StageSpec(entry=ENTRY, blocks=(sdta, cga, new))
+    texts = [(chip.role, chip.text) for chip in chips(stage)][1:]
+    assert texts == [
+        ("attention", "3×3 · 2 splits · 4 heads · fourier"),
+        ("attention", "5×5 · 7×7 · 3 heads · window 7"),
+        ("other", ""),
+    ]
+    assert "key_dim 16" in chips(stage)[2].detail
