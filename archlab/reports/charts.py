@@ -1,4 +1,4 @@
-"""The interactive charts, as plotly's JSON: the front, and how the search went. Texts are escaped: plotly reads tags."""
+"""The interactive charts, as plotly's JSON: the front and how the search went. Plotly reads tags: texts are escaped."""
 
 import html
 from collections.abc import Sequence
