@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archlab.cost.trace import as_if_on_meta, on_meta, trace_module
 
-__all__ = ["FVCORE_GAPS", "GROUPS", "Agreement", "compare", "fvcore_macs", "torch_macs"]
+__all__ = ["FVCORE_GAPS", "GROUPS", "Agreement", "compare", "fvcore_macs", "run_fvcore", "torch_macs"]
 
 GROUPS: dict[str, str] = {
     **dict.fromkeys(["conv", "convolution", "_convolution"], "convolution"),
@@ -73,11 +73,17 @@ def compare(module: nn.Module, input_shape: Sequence[int]) -> tuple[Agreement, .
 def fvcore_macs(module: nn.Module, input_shape: Sequence[int]) -> Counter[str]:
     """MACs by group, as fvcore counts them on a copy in eval mode, full of zeros (its tracer needs data)."""
     zeros = on_meta(module).to_empty(device="cpu")
-    with torch.no_grad(), warnings.catch_warnings(), _quiet("fvcore"):
-        warnings.simplefilter("ignore")
+    with torch.no_grad():
         for tensor in (*zeros.parameters(), *zeros.buffers()):
             tensor.zero_()
-        counts = FlopCountAnalysis(zeros, torch.zeros(tuple(input_shape))).by_operator()
+    return run_fvcore(zeros, torch.zeros(tuple(input_shape)))
+
+
+def run_fvcore(module: nn.Module, x: torch.Tensor) -> Counter[str]:
+    """MACs by group, as fvcore counts them on a module in eval mode that holds data, called with `x`."""
+    with torch.no_grad(), warnings.catch_warnings(), _quiet("fvcore"):
+        warnings.simplefilter("ignore")
+        counts = FlopCountAnalysis(module, x).by_operator()
     grouped: Counter[str] = Counter()
     for name, macs in counts.items():
         grouped[_group(name)] += int(macs)

@@ -117,7 +117,8 @@ class Segment:
 class OpTrace:
     """All operators of a network in the order of execution, at one input size.
 
-    `params` is exact: every parameter once, read or not. `digest` is the spec's; None for a module without a spec.
+    `params` is exact: every parameter once, read or not. `digest` is that of a spec; None where a module was
+    traced: its weights may be folded or cut.
     """
 
     segments: tuple[Segment, ...]

@@ -5,6 +5,7 @@ two products there, so it counts in full.
 """
 
 import math
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -54,17 +55,30 @@ class _Walk(TorchDispatchMode):
     def __init__(self, module: nn.Module, inputs: Sequence[torch.Tensor], shortcuts: Mapping[str, Shortcut]) -> None:
         super().__init__()
         self._shortcuts = shortcuts
+        self._thread = threading.get_ident()
         self._rows: list[OpRow] = []
-        self._paths = {id(child): path for path, child in module.named_modules()}
+        self._paths: dict[int, str] = {}
         self._path = [""]
+        self._constant: set[int] = set()  # rows that no input of the network reaches
         self._alive: list[torch.Tensor] = []  # a storage's address is its name only while it lives
         self._maker = {_storage(x): -1 for x in inputs}
         self._unread: dict[int, int] = {}
-        for parameter in module.parameters():
-            key = _storage(parameter)
-            self._unread[key] = self._unread.get(key, 0) + parameter.numel()
-        self._owned = set(self._unread)
-        self._owned.update(_storage(buffer) for buffer in module.buffers())
+        self._homes: dict[int, str] = {}
+        self._owned: set[int] = set()
+        for path, child in module.named_modules():
+            self._paths[id(child)] = path
+            self._own(path, child)
+        self._params = sum(self._unread.values())
+
+    def _own(self, path: str, module: nn.Module) -> None:
+        """Note the module's own parameters and buffers; one that two modules share belongs to the first."""
+        for parameter in module._parameters.values():
+            if parameter is not None and id(parameter) not in self._homes:
+                key = _storage(parameter)
+                self._homes[id(parameter)] = path
+                self._owned.add(key)
+                self._unread[key] = self._unread.get(key, 0) + parameter.numel()
+        self._owned.update([_storage(buffer) for buffer in module._buffers.values() if buffer is not None])
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -73,11 +87,13 @@ class _Walk(TorchDispatchMode):
 
     def enter(self, module: nn.Module, args: Any) -> None:
         """Note that a module begins; one that the network does not own counts for its caller."""
-        self._path.append(self._paths.get(id(module), self._path[-1]))
+        if threading.get_ident() == self._thread:  # torch's hooks fire in every thread
+            self._path.append(self._paths.get(id(module), self._path[-1]))
 
     def leave(self, module: nn.Module, args: Any, output: Any) -> None:
         """Note that a module has ended."""
-        self._path.pop()
+        if threading.get_ident() == self._thread:
+            self._path.pop()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         op, is_in_place = _NAMES.get(func) or _name(func)
@@ -105,6 +121,7 @@ class _Walk(TorchDispatchMode):
         base, results = args[0], _tensors((result,))
         self._alive.extend(results)
         maker = self._maker.get(_storage(base))
+        sources = () if maker is None else (maker,)
         self._rows.append(
             OpRow(
                 op=op,
@@ -112,8 +129,8 @@ class _Walk(TorchDispatchMode):
                 module=self._path[-1],
                 inputs=(tuple(base.shape),),
                 outputs=tuple([tuple(r.shape) for r in results]),
-                sources=() if maker is None else (maker,),
-                is_constant=self._is_constant(() if maker is None else (maker,)),
+                sources=sources,
+                is_constant=self._constant.issuperset(sources),
             )
         )
 
@@ -122,6 +139,9 @@ class _Walk(TorchDispatchMode):
         sources, weight_elems, params, read_elems = self._read(tensors[1:] if rule.is_overwritten else tensors)
         if rule.is_overwritten and (before := self._maker.get(_storage(tensors[0]))) is not None:
             sources = (*sources, before)
+        is_constant = self._constant.issuperset(sources)
+        if is_constant:
+            self._constant.add(len(self._rows))
         inputs = tuple([tuple(t.shape) for t in tensors])
         outputs = tuple([tuple(r.shape) for r in results[: rule.writes]])
         written = sum([math.prod(shape) for shape in outputs])
@@ -139,7 +159,7 @@ class _Walk(TorchDispatchMode):
                 activation_elems=written,
                 read_elems=read_elems,
                 write_elems=written,
-                is_constant=self._is_constant(sources),
+                is_constant=is_constant,
                 attrs=conv_attrs(inputs, args) if rule.kind == "conv" else None,
             )
         )
@@ -162,19 +182,14 @@ class _Walk(TorchDispatchMode):
                 params += self._unread.pop(key, 0)
         return tuple(sources), weight_elems, params, read_elems
 
-    def _is_constant(self, sources: Iterable[int]) -> bool:
-        return all(source >= 0 and self._rows[source].is_constant for source in sources)
-
     def finish(self, module: nn.Module, result: Any) -> LayerTrace:
         """The rows, with the parameters that none of them read."""
         first = _first(result)
-        unread = tuple(
-            (path.rpartition(".")[0], p.numel()) for path, p in module.named_parameters() if _storage(p) in self._unread
-        )
+        unread = [p for p in module.parameters() if _storage(p) in self._unread] if self._unread else []
         return LayerTrace(
             rows=tuple(self._rows),
-            params=sum(p.numel() for p in module.parameters()),
-            unread=unread if self._unread else (),
+            params=self._params,
+            unread=tuple((self._homes[id(p)], p.numel()) for p in unread),
             output=self._maker.get(_storage(first), -1),
             output_shape=tuple(first.shape),
         )
@@ -189,7 +204,7 @@ def _name(func: Any) -> tuple[str, bool]:
 
 def _kind(rule: Rule, inputs: tuple[Shape, ...], args: Any, weight_elems: int) -> str:
     assert rule.kind is not None
-    if rule.kind == "conv" and args[8] > 1 and args[8] == inputs[0][-len(inputs[1]) + 1]:
+    if rule.kind == "conv" and args[8] > 1 and args[8] == inputs[0][1]:
         return "depthwise"
     return "linear" if rule.kind == "matmul" and weight_elems else rule.kind
 
@@ -209,13 +224,16 @@ def _stored(tensor: torch.Tensor) -> int:
     return elems
 
 
+_LISTS = (list, tuple)
+
+
 def _tensors(values: Iterable[Any]) -> list[torch.Tensor]:
     """The tensors among some operands, one list deep (`cat` takes a list)."""
     found: list[torch.Tensor] = []
     for value in values:
         if isinstance(value, torch.Tensor):
             found.append(value)
-        elif isinstance(value, list | tuple):
+        elif isinstance(value, _LISTS):
             found.extend([v for v in value if isinstance(v, torch.Tensor)])
     return found
 
