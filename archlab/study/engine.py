@@ -7,10 +7,9 @@ The sampler is asked for networks that were never tried (`unseen.pick`).
 """
 
 import contextlib
-import errno
 import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +18,6 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import OptunaError
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -30,14 +28,14 @@ from archlab.spec import ArchSpec
 from archlab.study.claim import is_lost, new_claim
 from archlab.study.conduct import Services, conduct, join
 from archlab.study.folder import StudyFolder
-from archlab.study.journal import HAS_FILE_LOCK, FileLock, journal_path, mend_tail
+from archlab.study.journal import JournalFile, journal_path
 from archlab.study.loop import Asked
 from archlab.study.objective import OBJECTIVES
 from archlab.study.plan import StudyPlan
 from archlab.study.record import Record
 from archlab.study.result import Progress, StudyResult
 from archlab.study.samplers import SAMPLERS
-from archlab.study.trouble import damaged, failing, full, no_folder, no_storage, no_url
+from archlab.study.trouble import damaged, explained, is_full, no_folder, no_storage, no_url
 from archlab.study.unseen import pick
 
 __all__ = ["OptunaLedger", "run", "work"]
@@ -45,7 +43,6 @@ __all__ = ["OptunaLedger", "run", "work"]
 _STATES = {"complete": TrialState.COMPLETE, "skipped": TrialState.PRUNED, "failed": TrialState.FAIL}
 _DIRECTIONS = {True: StudyDirection.MAXIMIZE, False: StudyDirection.MINIMIZE}
 _RIVALS = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError, UnicodeError)
 
 
@@ -77,7 +74,7 @@ def run(
     """
     folder = StudyFolder(Path(out))
     ledger = OptunaLedger(plan.storage, folder.journal, folder.path.resolve().name)
-    with _explained(ledger.storage_name):
+    with explained(ledger.storage_name, OptunaError):
         return conduct(ledger, plan, folder, argv=argv, first=first, on_progress=on_progress, services=services)
 
 
@@ -94,7 +91,7 @@ def work(
         StudyError: When there is no such study in the storage.
     """
     ledger = OptunaLedger(storage, None, study)
-    with _explained(ledger.storage_name):
+    with explained(ledger.storage_name, OptunaError):
         return join(ledger, on_progress=on_progress, services=services)
 
 
@@ -110,7 +107,6 @@ class OptunaLedger:
     def __init__(self, storage: str | None, journal: Path | None, name: str) -> None:
         self.name = name
         self.storage_name = storage or str(journal)
-        self._url = storage
         self._path = journal_path(storage) if storage else journal
         self._claim = new_claim()
         self._records: dict[int, Record] = {}
@@ -145,10 +141,11 @@ class OptunaLedger:
 
     def enqueue(self, point: Point, origin: str) -> None:
         """Have `point` tried before the sampler is asked."""
-        self._opened.enqueue_trial(point, user_attrs={"origin": origin})
+        self._opened.enqueue_trial(_filled(self._space, point), user_attrs={"origin": origin})
 
     def origins(self) -> set[str]:
         """Origins of all trials that are closed, at work or waiting."""
+        self.running()
         waiting = self._trials(TrialState.WAITING, TrialState.RUNNING)
         return {r.origin for r in self.records()} | {str(t.user_attrs.get("origin")) for t in waiting}
 
@@ -159,7 +156,8 @@ class OptunaLedger:
         trial = self._opened.ask()
         self._open_trials[trial.number] = trial
         trial.set_user_attr("claim", self._claim)
-        point = self._space.walk(lambda axis: cast(Scalar, trial.suggest_categorical(axis.name, axis.choices)))
+        values = {axis.name: trial.suggest_categorical(axis.name, axis.choices) for axis in self._space.axes}
+        point = self._space.walk(lambda axis: cast(Scalar, values[axis.name]))
         return Asked(number=trial.number, point=point, origin=trial.user_attrs.get("origin", "sampled"))
 
     def reserve(self, number: int, digest: str) -> bool:
@@ -254,7 +252,7 @@ class _Unseen(BaseSampler):
 
             return self._space.walk(lambda axis: choose(axis.name))
 
-        return pick(self._space, suggest, self._is_known, self._rng)
+        return _filled(self._space, pick(self._space, suggest, self._is_known, self._rng))
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -273,6 +271,11 @@ class _Unseen(BaseSampler):
         self._inner.reseed_rng()
 
 
+def _filled(space: SearchSpace, point: Point) -> Point:
+    """The point with the first choice for every axis that is not active, so that all trials have the same axes."""
+    return {axis.name: point.get(axis.name, axis.choices[0]) for axis in space.axes}
+
+
 def _sampler(name: str, seed: int) -> BaseSampler:
     row = SAMPLERS[name]
     with warnings.catch_warnings():
@@ -282,13 +285,11 @@ def _sampler(name: str, seed: int) -> BaseSampler:
 
 def _journal(path: Path) -> BaseStorage:
     try:
-        mend_tail(path)
-        lock = FileLock(path) if HAS_FILE_LOCK else JournalFileOpenLock(str(path))
-        return JournalStorage(JournalFileBackend(str(path), lock_obj=cast(Any, lock)))
+        return JournalStorage(cast(Any, JournalFile(path)))
     except _DAMAGE as error:
         raise damaged(str(path), error) from None
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             raise
         raise no_folder(f"{path} ({error.strerror})") from None
 
@@ -301,16 +302,3 @@ def _database(url: str) -> BaseStorage:
         return RDBStorage(url, engine_kwargs=options)
     except Exception as error:  # whatever a driver throws, the user gave a URL that leads nowhere
         raise no_storage(url, error) from None
-
-
-@contextlib.contextmanager
-def _explained(where: str) -> Iterator[None]:
-    """Turn trouble with the storage into one line; where the disk is full, say so."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise full(where) from None
-        raise
-    except OptunaError as error:
-        raise (full(where) if "disk is full" in f"{error} {error.__cause__}" else failing(where, error)) from None

@@ -5,6 +5,7 @@ The plan is written beside the results and kept in the storage. A study goes on 
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
@@ -120,11 +121,19 @@ class StudyPlan:
                     do="give at least budget_ms and device",
                 )
             )
-        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in dict(document).items()}
         try:
-            return _ADAPTER.validate_python(fields)
+            return _ADAPTER.validate_json(json.dumps(dict(document), allow_nan=False), strict=True)
         except ValidationError as error:
             _explain(error, where)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise PlanError(
+                four_parts(
+                    f"{where} holds a value that no plan has",
+                    given=str(error)[:120],
+                    allowed="numbers, texts and lists",
+                    do="any study folder holds a plan.yaml to compare with",
+                )
+            ) from None
 
     def changed_field(self, other: "StudyPlan") -> str | None:
         """Name of the first field that keeps `other` from going on with this plan's study, or None."""

@@ -1,12 +1,24 @@
 """What can go wrong with a study, in the four parts of a message."""
 
-from collections.abc import Mapping
+import errno
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from archlab.errors import PlanError, StorageFullError, StudyError, four_parts
 from archlab.study.plan import StudyPlan
 
-__all__ = ["check_same", "damaged", "failing", "full", "no_folder", "no_storage", "no_study", "no_url", "unreachable"]
+__all__ = [
+    "check_same",
+    "damaged",
+    "explained",
+    "is_full",
+    "no_folder",
+    "no_storage",
+    "no_study",
+    "no_url",
+    "unreachable",
+]
 
 _HOLD = "nothing was overwritten"
 
@@ -53,8 +65,26 @@ def damaged(where: str, error: Exception) -> StudyError:
     )
 
 
-def failing(where: str, error: Exception) -> StudyError:
-    """The storage stopped answering."""
+@contextmanager
+def explained(where: str, kind: type[Exception]) -> Iterator[None]:
+    """Turn trouble with the storage, errors of `kind` or a full disk, into one line."""
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise _full(where) from None
+    except kind as error:
+        is_disk = "disk is full" in f"{error} {error.__cause__}"
+        raise (_full(where) if is_disk else _failing(where, error)) from None
+
+
+def is_full(error: OSError) -> bool:
+    """Tell whether the disk or the quota is used up."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _failing(where: str, error: Exception) -> StudyError:
     return StudyError(
         four_parts(
             f"the study storage {where} failed",
@@ -65,8 +95,7 @@ def failing(where: str, error: Exception) -> StudyError:
     )
 
 
-def full(where: str) -> StorageFullError:
-    """The storage cannot grow."""
+def _full(where: str) -> StorageFullError:
     return StorageFullError(
         four_parts(
             f"cannot write the study storage {where}: the disk is full",
