@@ -50,9 +50,3 @@ class Family:
     axes_of: Callable[[ArchSpec], dict[str, Scalar]] = dataclasses.field(repr=False)
     axes: Mapping[str, Knob] = dataclasses.field(repr=False)
     published: tuple[Published, ...] = dataclasses.field(default=(), repr=False)
-
-    @functools.cached_property
-    def kinds(self) -> frozenset[str]:
-        """The block kinds (entries left out) of the published networks."""
-        specs = [row.spec for row in self.published]
-        return frozenset(block.kind for spec in specs for stage in spec.stages for block in stage.blocks)
