@@ -101,7 +101,10 @@ class MeasurementCache:
             return
         answer, samples = _packed(measurement)
         row = (key.digest, key.to_json(), answer, samples, time.time())
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._explain_unusable(error)
         with self._connection() as connection:
             connection.execute("INSERT OR REPLACE INTO measurements VALUES (?, ?, ?, ?, ?)", row)
 
@@ -133,15 +136,18 @@ class MeasurementCache:
                 )
             ) from None
         if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY}:
-            raise DeviceError(
-                four_parts(
-                    f"the measurement cache cannot be used ({error})",
-                    given=self.path,
-                    allowed="a file that may be written",
-                    do="set ARCHLAB_CACHE to a file in a folder of your own",
-                )
-            ) from None
+            self._explain_unusable(error)
         self._explain_damage(error)
+
+    def _explain_unusable(self, error: Exception) -> NoReturn:
+        raise DeviceError(
+            four_parts(
+                f"the measurement cache cannot be used ({error})",
+                given=self.path,
+                allowed="a file that may be written",
+                do="set ARCHLAB_CACHE to a file in a folder of your own",
+            )
+        ) from None
 
     def _explain_damage(self, error: Exception) -> NoReturn:
         raise DeviceError(

@@ -65,8 +65,10 @@ def chosen_of(samples: Samples, run: RunSpec) -> Chosen:
 
 
 def _is_known(samples: Samples, run: RunSpec) -> bool:
-    times_ms = chosen_of(samples, run).times_ms
-    return len(times_ms) >= MIN_CLEAN and width_share(times_ms) < TARGET_SHARE
+    chosen = chosen_of(samples, run)
+    if chosen.statistic == "wall_all" or len(chosen.times_ms) < MIN_CLEAN:
+        return False
+    return width_share(chosen.times_ms) < TARGET_SHARE
 
 
 def _steadiest_clock(samples: Samples, run: RunSpec) -> Any:

@@ -90,16 +90,18 @@ def read_profile(events: list[dict[str, Any]]) -> tuple[OpTime, ...]:
         events: The profiler's JSON: entries of category Node, named ``<node>_kernel_time``, durations in µs.
 
     Returns:
-        Rows in the order of execution; `ms` is the median over the runs.
+        Rows in the order of execution; `ms` is the median over the runs. A node that the runtime made itself (a
+        reorder, a fused activation) is put down to the module of the node before it.
     """
     times_us: dict[tuple[int, str, str], list[float]] = defaultdict(list)
     for index, op, name, duration_us in _kernels(events):
         times_us[index, op, name].append(duration_us)
     rows = []
+    module = ""
     for (_, op, name), all_us in times_us.items():
-        steady_us = all_us[1:] or all_us
-        ms = statistics.median(steady_us) / 1000
-        rows.append(OpTime(op=op, node=name, module=module_path(name), ms=ms, calls=1))
+        module = module_path(name) if name.startswith("/") else module
+        ms = statistics.median(all_us[1:] or all_us) / 1000
+        rows.append(OpTime(op=op, node=name, module=module, ms=ms, calls=1))
     return tuple(rows)
 
 
@@ -107,19 +109,14 @@ def module_path(node: str) -> str:
     """Read the module's dotted path off a node's name.
 
     The exporter names nodes by scope, ``/stages.0/blocks.1/mlp/fc1/Conv``, and repeats the name of a list before its
-    members, ``/stages/stages.0/…``. Nodes that the runtime made itself (reorders, fused groups without a scope) have
-    no module.
+    members, ``/stages/stages.0/…``. The name of a node of the whole network has no module in it.
     """
-    parts = [part for part in node.split("/") if part]
-    if not node.startswith("/") or len(parts) < 2:
-        return ""
-    scope = parts[:-1]
-    kept = [part for part, following in zip(scope, [*scope[1:], ""], strict=True) if not _is_list_of(part, following)]
-    return ".".join(kept)
+    scope = [part for part in node.split("/") if part][:-1]
+    return ".".join(part for i, part in enumerate(scope) if not _is_list_of(part, scope[i + 1 : i + 2]))
 
 
-def _is_list_of(part: str, following: str) -> bool:
-    return re.fullmatch(re.escape(part) + r"\.\d+", following) is not None
+def _is_list_of(part: str, following: list[str]) -> bool:
+    return any(re.fullmatch(re.escape(part) + r"\.\d+", member) for member in following)
 
 
 def _kernels(events: list[dict[str, Any]]) -> Iterator[tuple[int, str, str, float]]:
