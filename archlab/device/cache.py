@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 import time
 import zlib
@@ -30,6 +31,9 @@ CREATE TABLE IF NOT EXISTS measurements (
     key TEXT PRIMARY KEY, question TEXT NOT NULL, answer TEXT NOT NULL, samples BLOB NOT NULL, stored REAL NOT NULL
 )"""
 _WAIT_S = 30.0
+_LEAST_FREE_BYTES = 100_000
+"""With less than this SQLite cannot even lay out its write-ahead log."""
+
 _SAMPLES = ("samples_ms", "cpu_ms", "switches")
 
 
@@ -126,7 +130,7 @@ class MeasurementCache:
 
     def _explain(self, error: sqlite3.DatabaseError) -> NoReturn:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if code == sqlite3.SQLITE_FULL:
+        if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and self._is_full()):
             raise StorageFullError(
                 four_parts(
                     "the measurement cache cannot grow: the disk is full",
@@ -135,9 +139,18 @@ class MeasurementCache:
                     do="free some space or set ARCHLAB_CACHE to another file; nothing kept before is lost",
                 )
             ) from None
-        if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY}:
+        if code in {
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_READONLY,
+            sqlite3.SQLITE_PERM,
+            sqlite3.SQLITE_BUSY,
+            sqlite3.SQLITE_IOERR,
+        }:
             self._explain_unusable(error)
         self._explain_damage(error)
+
+    def _is_full(self) -> bool:
+        return shutil.disk_usage(self.path.parent).free < _LEAST_FREE_BYTES
 
     def _explain_unusable(self, error: Exception) -> NoReturn:
         raise DeviceError(

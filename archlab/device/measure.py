@@ -107,7 +107,7 @@ def backend_of(device: Device, run: RunSpec, backends: Mapping[str, Backend] = B
         )
     offered = [name for name in device.backends if name in backends]
     if run.runtime not in offered:
-        raise unknown_name(f"runtime on {device.name}", run.runtime, offered)
+        raise unknown_name("runtime", run.runtime, offered, f"choose a runtime of {device.name}")
     backend = backends[run.runtime]
     _check_offer("precision", run.precision, backend.precisions, run)
     _check_offer("layout", run.layout, backend.layouts, run)

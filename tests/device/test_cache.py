@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -175,6 +176,23 @@ def test_a_full_disk(cache: MeasurementCache, monkeypatch: Any) -> None:
         ):
             cache.put(dataclasses.replace(KEY, graph="big"), big)
     assert cache.get(KEY) is not None
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "expected", "text"), [(0, StorageFullError, "disk is full"), (10**9, DeviceError, "cannot be used")]
+)
+def test_a_failed_write_is_a_full_disk_only_where_nothing_is_free(
+    cache: MeasurementCache, monkeypatch: Any, free_bytes: int, expected: type[Exception], text: str
+) -> None:
+    def broken(path: Path) -> sqlite3.Connection:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+        raise error
+
+    monkeypatch.setattr(cache_module, "_opened", broken)
+    monkeypatch.setattr(cache_module.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free_bytes))
+    with pytest.raises(expected, match=text):
+        cache.put(KEY, measurement())
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ def test_a_device_without_a_way_to_it(name: str) -> None:
 
 
 def test_an_unknown_runtime() -> None:
-    with pytest.raises(UnknownNameError, match=r"no runtime on cpu 'orrt'.*allowed: ort, torch; did you mean 'ort'"):
+    with pytest.raises(UnknownNameError, match=r"no runtime 'orrt'; .*; allowed: ort, torch; did you mean 'ort'"):
         backend_of(CPU, RunSpec(runtime="orrt"))
 
 
