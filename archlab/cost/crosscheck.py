@@ -19,9 +19,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archlab.cost.trace import as_if_on_meta, on_meta, trace_module
 
-__all__ = ["FVCORE_GAPS", "GROUPS", "Agreement", "compare", "fvcore_macs", "run_fvcore", "torch_macs"]
+__all__ = ["FVCORE_GAPS", "Tally", "compare", "fvcore_macs", "run_fvcore", "torch_macs"]
 
-GROUPS: dict[str, str] = {
+_GROUPS: dict[str, str] = {
     **dict.fromkeys(["conv", "convolution", "_convolution"], "convolution"),
     **dict.fromkeys(["addmm", "mm", "linear", "bmm", "baddbmm", "matmul", "einsum"], "product"),
     **dict.fromkeys(["mv", "dot", "addmv", "addbmm"], "product"),
@@ -32,7 +32,7 @@ GROUPS: dict[str, str] = {
 """Operator name of any of the three → the line it is compared on; attention of its own name counts as a product."""
 
 FVCORE_GAPS: dict[str, str] = {
-    "norm": "fvcore counts one MAC per element of a BatchNorm, five per element of a LayerNorm; we count 0",
+    "norm": "fvcore counts two MACs per element of a BatchNorm, five of a LayerNorm or GroupNorm; we count 0",
     "pool": "fvcore counts one MAC per element that adaptive average pooling reads; we count 0",
     "product": "fvcore does not see fused attention and counts 0 for it; we count both products",
 }
@@ -40,7 +40,7 @@ FVCORE_GAPS: dict[str, str] = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Agreement:
+class Tally:
     """One line of the comparison: MACs of one group of operators in three counts."""
 
     group: str
@@ -49,7 +49,7 @@ class Agreement:
     torch: int
 
 
-def compare(module: nn.Module, input_shape: Sequence[int]) -> tuple[Agreement, ...]:
+def compare(module: nn.Module, input_shape: Sequence[int]) -> tuple[Tally, ...]:
     """Count a module three times.
 
     Args:
@@ -64,7 +64,7 @@ def compare(module: nn.Module, input_shape: Sequence[int]) -> tuple[Agreement, .
         ours[_group(row.op)] += row.macs
     theirs, torchs = fvcore_macs(module, input_shape), torch_macs(module, input_shape)
     lines = (
-        Agreement(group=group, ours=ours[group], fvcore=theirs[group], torch=torchs[group])
+        Tally(group=group, ours=ours[group], fvcore=theirs[group], torch=torchs[group])
         for group in sorted({*ours, *theirs, *torchs})
     )
     return tuple(line for line in lines if line.ours or line.fvcore or line.torch)
@@ -113,4 +113,4 @@ def torch_macs(module: nn.Module, input_shape: Sequence[int]) -> Counter[str]:
 
 
 def _group(name: str) -> str:
-    return "product" if "attention" in name else GROUPS.get(name, "other")
+    return "product" if "attention" in name else _GROUPS.get(name, "other")

@@ -159,7 +159,8 @@ RULES: dict[str, Rule] = {
         " embedding roll flip rot90 repeat repeat_interleave constant_pad_nd reflection_pad1d reflection_pad2d"
         " replication_pad1d replication_pad2d pixel_shuffle pixel_unshuffle channel_shuffle im2col col2im tril triu"
         " slice_scatter select_scatter arange linspace zeros zeros_like ones ones_like full full_like new_zeros"
-        " new_ones new_full scalar_tensor eye tril_indices triu_indices bucketize searchsorted complex",
+        " new_ones new_full scalar_tensor eye tril_indices triu_indices bucketize searchsorted complex nonzero"
+        " _local_scalar_dense",
     ),
     **_all(Rule(kind="copy", writes=2), "sort topk"),
     **_all(Rule(kind="copy", is_overwritten=True), "fill zero copy"),

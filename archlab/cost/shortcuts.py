@@ -30,16 +30,11 @@ def _like(x: torch.Tensor) -> torch.Tensor:
     """A dense meta tensor of the same shape whose strides have the same order."""
     if x.is_contiguous():
         return x.clone()
-    return _arranged(x.shape, x.stride(), x)
-
-
-def _arranged(shape: Sequence[int], strides: Sequence[int], like: torch.Tensor) -> torch.Tensor:
-    """A dense meta tensor whose dimensions lie in memory in the order of `strides`."""
-    dense, step = [1] * len(shape), 1
-    for d in sorted(range(len(shape)), key=lambda d: (strides[d], -d)):
+    strides, dense, step = x.stride(), [1] * x.dim(), 1
+    for d in sorted(range(x.dim()), key=lambda d: (strides[d], -d)):
         dense[d] = step
-        step *= max(shape[d], 1)
-    return torch.empty_strided(tuple(shape), dense, dtype=like.dtype, device=_META)
+        step *= max(x.shape[d], 1)
+    return torch.empty_strided(x.shape, dense, dtype=x.dtype, device=_META)
 
 
 def _unary(args: Sequence[Any]) -> torch.Tensor | None:
@@ -71,14 +66,13 @@ def _fits(small: torch.Tensor, big: torch.Tensor) -> bool:
 
 
 def _reduced(x: torch.Tensor, dims: Any, keep: bool) -> torch.Tensor | None:
-    """Reduce over `dims` (every one where there is none): the rest keeps its order of strides."""
-    if dims is None or not x.is_floating_point() or 0 in x.stride():
+    """Reduce over `dims`; the result is contiguous."""
+    if dims is None or not x.is_floating_point() or not x.is_meta:
         return None
     over = {d % x.dim() for d in ([dims] if isinstance(dims, int) else dims)}
     if not over:
         return None
-    left = [d for d in range(x.dim()) if keep or d not in over]
-    return _arranged([1 if d in over else x.shape[d] for d in left], [x.stride(d) for d in left], x)
+    return _dense([1 if d in over else size for d, size in enumerate(x.shape) if keep or d not in over], x)
 
 
 def _reduction(args: Sequence[Any]) -> torch.Tensor | None:
@@ -149,9 +143,9 @@ def _safe_softmax(args: Sequence[Any]) -> torch.Tensor | None:
 
 
 def _convolution(args: Sequence[Any]) -> torch.Tensor | None:
-    """A plain two-dimensional convolution; the result has the memory format of the image."""
+    """A plain two-dimensional convolution; the result is contiguous: the meta device has no layout of its own."""
     x, weight, _, stride, padding, dilation, is_transposed, _, groups = args
-    if is_transposed or x.dim() != 4 or not weight.is_contiguous() or x.dtype != weight.dtype:
+    if is_transposed or x.dim() != 4 or not x.is_meta or x.dtype != weight.dtype:
         return None
     if x.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups:
         return None
@@ -163,11 +157,7 @@ def _convolution(args: Sequence[Any]) -> torch.Tensor | None:
     )
     if min(height, width) <= 0 or not math.prod(x.shape):
         return None
-    if _is_plain(x):
-        return _dense((x.shape[0], weight.shape[0], height, width), x)
-    if x.is_contiguous(memory_format=torch.channels_last):
-        return _dense((x.shape[0], height, width, weight.shape[0]), x).permute(0, 3, 1, 2)
-    return None
+    return _dense((x.shape[0], weight.shape[0], height, width), x)
 
 
 def _is_plain(x: torch.Tensor) -> bool:
