@@ -81,7 +81,9 @@ def create(
             )
         return target.build().eval()
     spec = target.spec if classes is None else target.spec.replace(classes=classes)
-    module = build(spec, seed=seed, features_only=features_only)
+    module = build(spec, seed=seed)
     if weights is not None:
         weights_file.load(module, Path(weights), family=target.family)
+    if features_only:
+        module.head, module.features_only = None, True
     return module.eval()

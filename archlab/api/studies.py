@@ -55,7 +55,8 @@ class Study:
 
     def __repr__(self) -> str:
         plan = self._files.plan
-        return f"Study({str(self.folder)!r}: {plan.space}, {plan.device}, {plan.budget_ms:g} ms, {len(self._files.trials)} trials)"
+        done = len(self._files.trials)
+        return f"Study({str(self.folder)!r}: {plan.space}, {plan.device}, {plan.budget_ms:g} ms, {done} trials)"
 
     def to_dict(self) -> dict[str, Any]:
         """The answer of ``archlab search --json``."""

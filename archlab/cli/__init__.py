@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 import typer
 
-from archlab.cli import device, doctor, export, measure, models, profile, proxy, report, search, space, worker
+from archlab.cli import demo, device, doctor, export, measure, models, profile, proxy, report, search, space, worker
 from archlab.errors import ArchlabError
 
 __all__ = ["app", "main"]
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (models, profile, measure, search, report, export, worker, doctor):
+for command in (models, profile, measure, search, report, export, worker, doctor, demo):
     command.register(app)
 for group in (space, device, proxy):
     group.register(app)

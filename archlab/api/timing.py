@@ -1,0 +1,128 @@
+"""How long networks take: measured where a device answers, estimated where none does."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from torch import nn
+
+from archlab.api.target import Target, resolve
+from archlab.device.cache import MeasurementCache
+from archlab.device.catalog import Device, RunSpec, run_for
+from archlab.device.catalog import device as find_device
+from archlab.device.measure import measure as measure_module
+from archlab.errors import DeviceError, four_parts
+from archlab.latency import PREDICTORS
+from archlab.model.deploy import deploy
+from archlab.model.export import graph_hash, to_onnx
+
+__all__ = ["deployed", "digest_of", "measure", "measure_rows", "run_on"]
+
+PREDICTOR = "roofline"
+
+
+def measure_rows(
+    models: Sequence[str],
+    *,
+    device: str,
+    runtime: str | None = None,
+    precision: str | None = None,
+    batch: int = 1,
+    resolution: int | None = None,
+    threads: int = 1,
+) -> list[dict[str, Any]]:
+    """Measure or estimate networks; see `measure`. Plain rows with the keys of the public contract."""
+    place = find_device(device)
+    run = run_on(place, runtime=runtime, precision=precision, batch=batch, threads=threads)
+    targets = [resolve(model).at(resolution) for model in models]
+    row = _measured if place.reach else _estimated
+    return [row(target, place, run) for target in targets]
+
+
+def measure(models: str | Sequence[str], *, device: str, **options: Any) -> pd.DataFrame:
+    """Measure networks on a device; one that cannot be reached is estimated, and `source` says so.
+
+    Args:
+        models: One MODEL or several: a published name, a spec file, STUDY_DIR:DIGEST or timm:NAME.
+        device: A catalog name.
+        **options: `runtime`, `precision`, `batch`, `resolution` (pixels) and `threads`; left out, the device's own.
+
+    Returns:
+        One row per network with `median_ms`, `p90_ms`, `iqr_ms`, `ci95_ms` (the interval in ms), `n` (runs that
+        count), `quality` and `source`; an estimate has no `p90_ms`, `iqr_ms`, `n` and `quality`.
+    """
+    names = [models] if isinstance(models, str) else list(models)
+    return pd.DataFrame(measure_rows(names, device=device, **options))
+
+
+def run_on(
+    place: Device, *, runtime: str | None = None, precision: str | None = None, batch: int = 1, threads: int = 1
+) -> RunSpec:
+    """Fill a run with the device's defaults; an estimate only exists for the run that its calibration knows.
+
+    Raises:
+        DeviceError: When an estimate is asked for under other settings.
+    """
+    if place.reach is None:
+        for name, given, known in (
+            ("runtime", runtime, place.backends[0]),
+            ("precision", precision, place.precision),
+            ("batch", batch, 1),
+        ):
+            if given not in (None, known):
+                raise DeviceError(
+                    four_parts(
+                        f"{place.name} cannot be reached, and its estimate knows one {name} only",
+                        given=given,
+                        allowed=known,
+                        do=f"leave --{name} out, or choose a device that is measured",
+                    )
+                )
+    return run_for(place, runtime=runtime, precision=precision, batch=batch, threads=threads)
+
+
+def deployed(target: Target) -> nn.Module:
+    """The network as it would run on a device: BatchNorm folded where archlab knows how."""
+    module = target.build().eval()
+    return module if target.spec is None else deploy(module)
+
+
+def digest_of(target: Target, batch: int = 1) -> str:
+    """The spec's digest; of a network without a spec the hash of its graph, as long as a digest."""
+    if target.spec is not None:
+        return target.spec.digest
+    side = target.resolution
+    return graph_hash(to_onnx(target.build().eval(), (batch, 3, side, side)))[:12]
+
+
+def _measured(target: Target, place: Device, run: RunSpec) -> dict[str, Any]:
+    side = target.resolution
+    found = measure_module(
+        deployed(target),
+        place,
+        run,
+        input_shape=(run.batch, 3, side, side),
+        digest=target.spec.digest if target.spec else None,
+        cache=MeasurementCache(),
+    )
+    row = found.summary()
+    return {"model": target.name, **row, "digest": row["digest"][:12]}
+
+
+def _estimated(target: Target, place: Device, run: RunSpec) -> dict[str, Any]:
+    guess = PREDICTORS[PREDICTOR].predict(target.trace(), place, run)
+    return {
+        "model": target.name,
+        "digest": digest_of(target),
+        "device": place.name,
+        "runtime": run.runtime,
+        "precision": run.precision,
+        "batch": run.batch,
+        "source": guess.source,
+        "median_ms": guess.ms,
+        "p90_ms": None,
+        "iqr_ms": None,
+        "ci95_ms": [guess.lo_ms, guess.hi_ms],
+        "n": None,
+        "quality": None,
+    }
