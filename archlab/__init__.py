@@ -21,7 +21,7 @@ _API = {
     "devices": "devices",
     "export": "exporting",
     "load": "studies",
-    "measure": "costs",
+    "measure": "timing",
     "models": "networks",
     "profile": "costs",
     "proxies": "scores",

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from archlab.api.target import Target, resolve
-from archlab.api.timing import deployed, digest_of, measure_rows, run_on
+from archlab.api.timing import PREDICTOR, deployed, digest_of, measure_rows, run_on
 from archlab.cost.count import count
 from archlab.cost.rows import OpRow, OpTrace
 from archlab.device.catalog import Device
@@ -15,6 +15,7 @@ from archlab.device.catalog import device as find_device
 from archlab.device.profile import profile_ops
 from archlab.device.runtime import OpTime
 from archlab.format import interval, milliseconds
+from archlab.latency import PREDICTORS
 
 __all__ = ["Profile", "joined", "profile"]
 
@@ -46,9 +47,10 @@ _KINDS = {
 class Profile:
     """The costs of one network; `ops` has one row per operator with `op kind count macs bytes ms` (None: unknown).
 
-    `memory_bound_share` is the share, of what `memory_bound_basis` names, that belongs to operators limited by
-    memory: of the time on a device, or of the traffic where no device was named. On a measured device `ops` are the
-    runtime's own operators, summed by kind, fused ones under the kind that leads them.
+    `memory_bound_share` is the share, of what `memory_bound_basis` names, that belongs to operators without
+    multiply-adds (reshaping, copies, element-wise work, norms, softmax: the memory-bound operators of EfficientViT,
+    arXiv 2305.07027, Fig. 2): of the time on a device, or of the traffic where no device was named. On a measured
+    device `ops` are the runtime's own operators, summed by kind; a fused group counts for the operator that leads it.
     """
 
     model: str
@@ -127,7 +129,9 @@ def _where_it_goes(
         return rows, bound / max(sum(row["bytes"] for row in rows), 1), "traffic"
     run = run_on(place, batch=batch)
     if place.reach is None:
-        return _estimated(trace, place)
+        rows = _estimated(trace, place)
+        bound = sum(row["ms"] for row in rows if row["kind"] not in _COMPUTE)
+        return rows, bound / max(sum(row["ms"] for row in rows), 1e-9), f"time, estimated:{PREDICTOR}@{place.name}"
     side = target.resolution
     times = profile_ops(deployed(target), place, run, input_shape=(batch, 3, side, side))
     rows = joined(trace.rows, times, _BYTES[run.precision])
@@ -142,6 +146,17 @@ def _counted(trace: OpTrace, bytes_per_elem: int) -> list[dict[str, Any]]:
         for x in lines
         if x.calls
     ]
+
+
+def _estimated(trace: OpTrace, place: Device) -> list[dict[str, Any]]:
+    """The counted rows, with the time of each fused group under the operator that leads it."""
+    rows = _counted(trace, _BYTES[place.precision])
+    found, group_ms = PREDICTORS[PREDICTOR].group_ms(trace, place)
+    ms: dict[tuple[str, str], float] = {}
+    for anchor, value in zip(found.anchors.tolist(), group_ms.tolist(), strict=True):
+        lead = trace.rows[anchor]
+        ms[lead.op, lead.kind] = ms.get((lead.op, lead.kind), 0.0) + value
+    return sorted(({**row, "ms": ms.get((row["op"], row["kind"]), 0.0)} for row in rows), key=lambda row: -row["ms"])
 
 
 def joined(rows: Sequence[OpRow], times: Sequence[OpTime], bytes_per_elem: int) -> list[dict[str, Any]]:

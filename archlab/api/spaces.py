@@ -49,16 +49,16 @@ def show_space(
     space = space_room.load(name)
     place = None if device is None else find_device(device)
     found = probe(space, place, samples=samples, seed=seed)
-    latency = found.latency_ms
+    smallest_ms = found.smallest_upper_ms
     return {
         "space": space.name,
         "axes": _axes(space),
         "size": space.size,
         "params": found.params,
         "macs": found.macs,
-        "latency_ms": latency,
+        "latency_ms": found.latency_ms,
         "latency_source": found.latency_source,
-        "reachable": None if budget_ms is None or latency is None else found.smallest_upper_ms <= budget_ms,
+        "reachable": None if budget_ms is None or smallest_ms is None else smallest_ms <= budget_ms,
     }
 
 

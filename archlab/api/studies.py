@@ -15,6 +15,7 @@ from archlab.cost.trace import trace
 from archlab.errors import StudyError, four_parts
 from archlab.figures import draw_front
 from archlab.model.build import build
+from archlab.proxy import DEFAULT
 from archlab.reports import study_files, tables
 from archlab.reports.picture import picture
 from archlab.spec import ArchSpec
@@ -95,7 +96,7 @@ class Study:
         known = [r for r in result.distinct(self._files.trials) if r.state == "complete"]
         under = [r for r in known if (_upper_ms(r) or limit + 1) <= limit]
         if not under:
-            fastest = min((_upper_ms(r) for r in known if _upper_ms(r) is not None), default=None)
+            fastest = min((ms for r in known if (ms := _upper_ms(r)) is not None), default=None)
             raise StudyError(
                 four_parts(
                     "no network of the study is under that budget",
@@ -164,7 +165,6 @@ def search(
         PlanError: When a name is unknown or no network of the space meets the budget.
         StudyError: When the folder is damaged or belongs to another plan.
     """
-    given = {"proxy": proxy} if proxy is not None else {}
     plan = StudyPlan(
         budget_ms=budget_ms,
         device=device,
@@ -176,7 +176,7 @@ def search(
         threads=threads,
         storage=storage,
         seed=seed,
-        **given,
+        proxy=proxy or DEFAULT,
     )
     folder = Path(out) if out is not None else Path("studies") / plan.name
     first = [] if start is None else _front_specs(Path(start))

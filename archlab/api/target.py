@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from torch import nn
 
@@ -28,14 +29,14 @@ class Target:
     spec: ArchSpec | None
     family: str | None
     resolution: int
-    timm_name: str | None = None
+    module: nn.Module | None = None
 
     def build(self, **options: Any) -> nn.Module:
-        """Build the module on the CPU with random weights; `options` go to `archlab.model.build.build`."""
+        """Give the module on the CPU with random weights; `options` go to `archlab.model.build.build`."""
         if self.spec is not None:
             return build(self.spec, **options)
-        assert self.timm_name is not None
-        return timm_gate.create(self.timm_name)
+        assert self.module is not None
+        return self.module
 
     def trace(self, batch: int = 1) -> OpTrace:
         """Trace the network on the meta device."""
@@ -48,7 +49,7 @@ class Target:
         if resolution is None or resolution == self.resolution:
             return self
         if self.spec is None:
-            return dataclasses.replace(self, resolution=resolution)
+            return _of_module(self.name, self.build(), resolution)
         spec = self.spec.replace(resolution=resolution)
         check(spec)
         return dataclasses.replace(self, resolution=resolution, spec=spec)
@@ -63,8 +64,9 @@ def resolve(model: str) -> Target:
         StudyError: When the study folder lacks that digest.
     """
     if model.startswith("timm:"):
-        name = model.removeprefix("timm:")
-        return Target(name=model, spec=None, family=None, timm_name=name, resolution=timm_gate.resolution(name))
+        module = timm_gate.create(model.removeprefix("timm:"))
+        facts: Any = module.pretrained_cfg
+        return _of_module(model, module, int(facts["input_size"][-1]))
     path = Path(model)
     if path.suffix.lower() in _SUFFIXES:
         return _of_spec(model, read_spec(path), None)
@@ -80,6 +82,23 @@ def resolve(model: str) -> Target:
         )
     row = published(model)
     return _of_spec(model, row.spec, row.family)
+
+
+def _of_module(name: str, module: nn.Module, resolution: int) -> Target:
+    """A network without a spec, once it is known to take images of that side."""
+    try:
+        with torch.no_grad():
+            module(torch.zeros(1, 3, resolution, resolution))
+    except (RuntimeError, AssertionError) as error:
+        raise SpecError(
+            four_parts(
+                f"{name} does not run on images of that side",
+                given=f"{resolution} px",
+                allowed=" ".join(str(error).split())[:160] or "the side it was made for",
+                do="leave --resolution out",
+            )
+        ) from None
+    return Target(name=name, spec=None, family=None, resolution=resolution, module=module)
 
 
 def _of_spec(name: str, spec: ArchSpec, family: str | None) -> Target:

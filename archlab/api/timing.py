@@ -16,7 +16,7 @@ from archlab.latency import PREDICTORS
 from archlab.model.deploy import deploy
 from archlab.model.export import graph_hash, to_onnx
 
-__all__ = ["deployed", "digest_of", "measure", "measure_rows", "run_on"]
+__all__ = ["PREDICTOR", "deployed", "digest_of", "measure", "measure_rows", "run_on"]
 
 PREDICTOR = "roofline"
 
@@ -74,7 +74,7 @@ def run_on(
                     four_parts(
                         f"{place.name} cannot be reached, and its estimate knows one {name} only",
                         given=given,
-                        allowed=known,
+                        allowed=str(known),
                         do=f"leave --{name} out, or choose a device that is measured",
                     )
                 )

@@ -29,8 +29,8 @@ def run(
     json: Json = False,
 ) -> None:
     """Measure latency; a device that cannot be reached is estimated, and the answer says so."""
-    from archlab.api.costs import measure_rows
-    from archlab.format import milliseconds
+    from archlab.api.timing import measure_rows
+    from archlab.format import interval, milliseconds
 
     rows = measure_rows(
         models,
@@ -47,7 +47,7 @@ def run(
         {
             **row,
             "median": milliseconds(row["median_ms"]),
-            "interval": " – ".join(milliseconds(value) for value in row["ci95_ms"]),
+            "interval": interval((row["ci95_ms"][0], row["ci95_ms"][1])),
             "p90": None if row["p90_ms"] is None else milliseconds(row["p90_ms"]),
         }
         for row in rows

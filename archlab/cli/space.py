@@ -1,5 +1,6 @@
 """archlab space: what can be searched, and whether a budget can be met at all."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -49,7 +50,7 @@ def run_show(
         {"name": "axis", "choices": "choices", "when": "only when"},
         [{**row, "choices": ", ".join(map(str, row["choices"])), "when": row["when"] or ""} for row in answer["axes"]],
     )
-    units = {"params": count, "macs": count, "latency_ms": milliseconds}
+    units: dict[str, Callable[[float], str]] = {"params": count, "macs": count, "latency_ms": milliseconds}
     rows = [
         {"what": key, **{end: text(answer[key][end]) for end in ("min", "median", "max")}}
         for key, text in units.items()
