@@ -196,7 +196,8 @@ def _open(store: Store, plan: StudyPlan, space: SearchSpace, services: Services,
     keep = {
         "plan": plan.to_dict(),
         "space_digest": _space_digest(space),
-        "started": datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds"),
+        "started": (stored or {}).get("started")
+        or datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds"),
     }
     store.begin(plan, space, plan.seed, keep)
     records = store.records()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import CategoricalDistribution
 from optuna.exceptions import OptunaError
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from archlab.errors import SpecError
 from archlab.families.knobs import Scalar
-from archlab.space import Point, SearchSpace
+from archlab.space import Axis, Point, SearchSpace
 from archlab.spec import ArchSpec
 from archlab.study.claim import is_lost, new_claim
 from archlab.study.conduct import Services, conduct, join
@@ -36,7 +36,7 @@ from archlab.study.record import Record
 from archlab.study.result import Progress, StudyResult
 from archlab.study.samplers import SAMPLERS
 from archlab.study.trouble import damaged, explained, is_full, no_folder, no_storage, no_url
-from archlab.study.unseen import pick
+from archlab.study.unseen import UnseenSampler, pick
 
 __all__ = ["OptunaLedger", "run", "work"]
 
@@ -126,22 +126,24 @@ class OptunaLedger:
         return attributes or None
 
     def begin(self, plan: StudyPlan, space: SearchSpace, seed: int, keep: Mapping[str, Any]) -> None:
-        """Open the study for work, creating it where needed; `keep` is stored once, with a new study."""
+        """Open the study for work, creating it where needed; what `keep` holds is stored with it."""
         directions = [_DIRECTIONS[OBJECTIVES[name].is_maximised] for name in plan.objectives]
-        self._plan, self._space = plan, space
+        self._plan, self._space, self._is_flat = plan, space, SAMPLERS[plan.sampler].is_flat
         self._study = study = optuna.create_study(
             storage=self._open(),
             study_name=self.name,
             directions=directions,
             load_if_exists=True,
-            sampler=_Unseen(_sampler(plan.sampler, seed), space, self._is_known, random.Random(seed)),
+            sampler=self._sampler(seed),
         )
-        for key in keep.keys() - study.user_attrs.keys():
-            study.set_user_attr(key, keep[key])
+        before = study.user_attrs
+        for key, value in keep.items():
+            if before.get(key) != value:
+                study.set_user_attr(key, value)
 
     def enqueue(self, point: Point, origin: str) -> None:
         """Have `point` tried before the sampler is asked."""
-        self._opened.enqueue_trial(_filled(self._space, point), user_attrs={"origin": origin})
+        self._opened.enqueue_trial(self._filled(point), user_attrs={"origin": origin})
 
     def origins(self) -> set[str]:
         """Origins of all trials that are closed, at work or waiting."""
@@ -156,9 +158,14 @@ class OptunaLedger:
         trial = self._opened.ask()
         self._open_trials[trial.number] = trial
         trial.set_user_attr("claim", self._claim)
-        values = {axis.name: trial.suggest_categorical(axis.name, axis.choices) for axis in self._space.axes}
-        point = self._space.walk(lambda axis: cast(Scalar, values[axis.name]))
-        return Asked(number=trial.number, point=point, origin=trial.user_attrs.get("origin", "sampled"))
+        point = self._suggested(trial)
+        origin = trial.user_attrs.get("origin")
+        return Asked(
+            number=trial.number,
+            point=point,
+            origin=origin or "sampled",
+            is_exhausted=origin is None and self._is_known(point),
+        )
 
     def reserve(self, number: int, digest: str) -> bool:
         """Note which network a trial tries; False when an earlier running or any closed trial has tried it."""
@@ -194,14 +201,14 @@ class OptunaLedger:
                 self._records[trial.number] = record
         return [self._records[number] for number in sorted(self._records)]
 
-    def running(self) -> int:
+    def running(self, before: int | None = None) -> int:
         """Count running trials of living processes; those of dead ones are closed."""
         alive = 0
         for trial in self._trials(TrialState.RUNNING):
             if is_lost(trial.user_attrs.get("claim"), trial.datetime_start, self._claim):
                 with contextlib.suppress(ValueError):  # another process was faster
                     self.lose(trial.number)
-            else:
+            elif before is None or trial.number < before:
                 alive += 1
         return alive
 
@@ -219,61 +226,35 @@ class OptunaLedger:
         except SpecError:
             return True
 
+    def _suggested(self, trial: Trial) -> Point:
+        def suggest(axis: Axis) -> Scalar:
+            return cast(Scalar, trial.suggest_categorical(axis.name, axis.choices))
+
+        if not self._is_flat:
+            return self._space.walk(suggest)
+        values = {axis.name: suggest(axis) for axis in self._space.axes}
+        return self._space.walk(lambda axis: values[axis.name])
+
+    def _sampler(self, seed: int) -> BaseSampler:
+        rng = random.Random(seed)
+        choices = {axis.name: CategoricalDistribution(axis.choices) for axis in self._space.axes}
+
+        def choose(suggest: Callable[[], Point]) -> Point:
+            return self._filled(pick(self._space, suggest, self._is_known, rng))
+
+        return cast(BaseSampler, UnseenSampler(_sampler(self._plan.sampler, seed), self._space, choices, choose))
+
+    def _filled(self, point: Point) -> Point:
+        """For a flat sampler, the point with the first choice for every axis that is not active."""
+        if not self._is_flat:
+            return point
+        return {axis.name: point.get(axis.name, axis.choices[0]) for axis in self._space.axes}
+
     def _open(self) -> BaseStorage:
         if self._storage is None:
             optuna.logging.set_verbosity(optuna.logging.WARNING)
             self._storage = _database(self.storage_name) if self._path is None else _journal(self._path)
         return self._storage
-
-
-class _Unseen(BaseSampler):
-    """Hands out points of networks that were never tried, as the inner sampler suggests them."""
-
-    def __init__(
-        self, inner: BaseSampler, space: SearchSpace, is_known: Callable[[Point], bool], rng: random.Random
-    ) -> None:
-        self._inner, self._space, self._is_known, self._rng = inner, space, is_known, rng
-        self._relative: dict[str, BaseDistribution] = {}
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        self._relative = self._inner.infer_relative_search_space(study, trial)
-        return {axis.name: CategoricalDistribution(axis.choices) for axis in self._space.axes}
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        def suggest() -> Point:
-            given = self._inner.sample_relative(study, trial, self._relative)
-
-            def choose(name: str) -> Any:
-                if name in given:
-                    return given[name]
-                return self._inner.sample_independent(study, trial, name, search_space[name])
-
-            return self._space.walk(lambda axis: choose(axis.name))
-
-        return _filled(self._space, pick(self._space, suggest, self._is_known, self._rng))
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        return self._inner.sample_independent(study, trial, param_name, param_distribution)
-
-    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        self._inner.before_trial(study, trial)
-
-    def after_trial(
-        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
-        self._inner.after_trial(study, trial, state, values)
-
-    def reseed_rng(self) -> None:
-        self._inner.reseed_rng()
-
-
-def _filled(space: SearchSpace, point: Point) -> Point:
-    """The point with the first choice for every axis that is not active, so that all trials have the same axes."""
-    return {axis.name: point.get(axis.name, axis.choices[0]) for axis in space.axes}
 
 
 def _sampler(name: str, seed: int) -> BaseSampler:

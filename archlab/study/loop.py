@@ -21,17 +21,20 @@ from archlab.study.record import Evaluation, Record
 __all__ = ["Asked", "Evaluate", "Ledger", "search", "violations"]
 
 _WAIT_S = 0.2
+_REPEATS = 20
+"""So many repeats in a row mean that the space has nothing new."""
 
 Evaluate = Callable[[ArchSpec], Evaluation]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A point to try: the number of its trial, and where it comes from."""
+    """A point to try: the number of its trial, where it comes from, and whether nothing new could be found."""
 
     number: int
     point: Point
     origin: str
+    is_exhausted: bool = False
 
 
 class Ledger(Protocol):
@@ -52,8 +55,8 @@ class Ledger(Protocol):
     def records(self) -> list[Record]:
         """Every closed trial, by number."""
 
-    def running(self) -> int:
-        """Count the trials that living processes work on."""
+    def running(self, before: int | None = None) -> int:
+        """Count the trials that living processes work on; only those with a number below `before`, if given."""
 
 
 def search(
@@ -101,6 +104,8 @@ def _is_over(ledger: Ledger, plan: StudyPlan, pause: Pause) -> bool:
         records, running = ledger.records(), ledger.running()
         if plan.minutes is not None and sum(r.seconds for r in records) >= plan.minutes * 60:
             return True
+        if len(records) >= _REPEATS and all(record.is_repeat for record in records[-_REPEATS:]):
+            return True
         if plan.trials is None or len(records) + running < plan.trials:
             return False
         if not running or len(records) >= plan.trials:
@@ -111,6 +116,9 @@ def _is_over(ledger: Ledger, plan: StudyPlan, pause: Pause) -> bool:
 def _one(ledger: Ledger, plan: StudyPlan, space: SearchSpace, evaluate: Evaluate, pause: Pause) -> Record | None:
     asked = ledger.ask()
     started = time.perf_counter()
+    if _is_one_too_many(ledger, plan, asked.number):
+        ledger.lose(asked.number)
+        return None
     base = Record(
         number=asked.number, state="failed", digest=None, spec=None, point=asked.point, origin=asked.origin,
         evaluation=None, violations={}, seconds=0.0, seed=plan.seed,
@@ -121,13 +129,19 @@ def _one(ledger: Ledger, plan: StudyPlan, space: SearchSpace, evaluate: Evaluate
         return base.replace(error=_line(error))
     base = base.replace(spec=spec, digest=spec.digest)
     known = next((r for r in ledger.records() if r.digest == spec.digest), None)
-    if known is not None:
+    if known is not None and asked.is_exhausted:
         first = known.origin if known.is_repeat else f"repeat of {known.number}"
         return known.replace(number=asked.number, point=asked.point, origin=first, seconds=0.0)
-    if not ledger.reserve(asked.number, spec.digest):
+    if known is not None or not ledger.reserve(asked.number, spec.digest):
         ledger.lose(asked.number)
         return None
     return _evaluated(base, ledger, plan, evaluate, pause, started)
+
+
+def _is_one_too_many(ledger: Ledger, plan: StudyPlan, number: int) -> bool:
+    """Tell whether the trials before this one, closed or at work, are all that were asked for."""
+    before = sum(record.number < number for record in ledger.records()) + ledger.running(before=number)
+    return plan.trials is not None and before >= plan.trials
 
 
 def _evaluated(

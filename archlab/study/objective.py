@@ -9,7 +9,10 @@ __all__ = ["OBJECTIVES", "Objective", "Reading", "Subject"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reading:
-    """One value with its source, its 95 % interval in the same unit and, if measured, its quality."""
+    """One value with its source, its interval in the same unit and, if measured, its quality.
+
+    The interval of a measurement is the 95 % interval of its median, that of an estimate the predictor's own.
+    """
 
     value: float
     source: str

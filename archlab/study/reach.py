@@ -59,7 +59,7 @@ def probe(space: SearchSpace, device: Device | None, *, samples: int = 200, seed
         found = trace(spec)
         params.append(float(found.params))
         macs.append(float(count(found).macs))
-        if predictor is not None:
+        if predictor is not None and device is not None:
             guess = predictor.predict(found, device, run)
             readings.append(Reading(value=guess.ms, source=guess.source, interval=(guess.lo_ms, guess.hi_ms)))
     return Probe(

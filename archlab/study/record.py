@@ -23,7 +23,7 @@ STATES = ("complete", "skipped", "failed")
 class Evaluation:
     """The values of a network's objectives, each with its source.
 
-    `intervals` holds 95 % intervals in the unit of the value; a latency's budget is applied at the upper end.
+    `intervals` are in the unit of the value (see `Reading`); a latency's budget is applied at the upper end.
     `quality` is the word of the measurement (ok, noisy, throttled), None for an estimate. `skipped` says why some
     objective was left out, in words.
     """

@@ -14,12 +14,17 @@ __all__ = ["SAMPLERS", "SamplerRow"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SamplerRow:
-    """A sampler: the class in ``optuna.samplers`` and its options."""
+    """A sampler: the class in ``optuna.samplers`` and its options.
+
+    A flat sampler is given every axis in every trial, those that are not active at their first choice: it joins only
+    axes that all trials have.
+    """
 
     name: str
     title: str
     kind: str
     options: Mapping[str, int | float | bool]
+    is_flat: bool = False
 
 
 SAMPLERS: dict[str, SamplerRow] = {
@@ -34,6 +39,7 @@ SAMPLERS: dict[str, SamplerRow] = {
         title="genetic algorithm with non-dominated sorting, population 30",
         kind="NSGAIISampler",
         options=types.MappingProxyType({"population_size": 30}),
+        is_flat=True,
     ),
     "random": SamplerRow(
         name="random",

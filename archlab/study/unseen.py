@@ -5,12 +5,12 @@ stays near what it thinks good; a random point is the last resort before the spa
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from archlab.space import Axis, Point, SearchSpace
 
-__all__ = ["pick"]
+__all__ = ["UnseenSampler", "pick"]
 
 _ASKS, _CHANGES, _DRAWS = 4, 24, 100
 
@@ -46,6 +46,51 @@ def pick(
         if not is_known(drawn):
             return drawn
     return first
+
+
+class UnseenSampler:
+    """A sampler for Optuna that hands out whole points as `choose` makes them of another sampler's suggestions.
+
+    Args:
+        inner: The sampler that is asked.
+        space: The search space.
+        choices: Optuna's distribution of each axis.
+        choose: Makes a point, given a function that asks the inner sampler for one.
+    """
+
+    def __init__(
+        self,
+        inner: Any,
+        space: SearchSpace,
+        choices: Mapping[str, Any],
+        choose: Callable[[Callable[[], Point]], Point],
+    ) -> None:
+        self._inner, self._space, self._choices, self._choose = inner, space, choices, choose
+        self._relative: Mapping[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is the inner sampler's business."""
+        return getattr(self._inner, name)
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+        """All axes; what the inner sampler sees together is kept for it."""
+        self._relative = self._inner.infer_relative_search_space(study, trial)
+        return dict(self._choices)
+
+    def sample_relative(self, study: Any, trial: Any, search_space: Mapping[str, Any]) -> Point:
+        """A whole point."""
+
+        def suggest() -> Point:
+            given = self._inner.sample_relative(study, trial, self._relative)
+
+            def choose(axis: Axis) -> Any:
+                if axis.name in given:
+                    return given[axis.name]
+                return self._inner.sample_independent(study, trial, axis.name, self._choices[axis.name])
+
+            return self._space.walk(choose)
+
+        return self._choose(suggest)
 
 
 def _changed(space: SearchSpace, point: Point, rng: random.Random) -> Point:

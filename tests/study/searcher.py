@@ -1,9 +1,11 @@
 """A search with made-up values, as a program of its own: tests kill it, interrupt it and run several at once.
 
-Arguments: run OUT SPACE TRIALS SECONDS [STORAGE] | work STORAGE STUDY SECONDS. Every line of output is one network.
+Arguments: run OUT SPACE TRIALS SECONDS [STORAGE] | work STORAGE STUDY SECONDS. The first line of output is
+"ready", every other one is a network. Where the variable GATE names a file, nothing begins before it is there.
 """
 
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -18,14 +20,16 @@ from archlab.study.record import Evaluation
 class Services:
     """Latency and score by a formula of the spec: wider and deeper is slower and better."""
 
-    def __init__(self, budget_ms: float = 10.0, seconds: float = 0.0) -> None:
-        self.budget_ms, self.seconds = budget_ms, seconds
+    def __init__(self, budget_ms: float = 10.0, seconds: float = 0.0, stop_after: int = 1000) -> None:
+        self.budget_ms, self.seconds, self.stop_after = budget_ms, seconds, stop_after
         self.seen: list[str] = []
         self.baselines: list[str] = []
         self.learnt = 0
         self.smallest_ms = 0.5
 
     def evaluate(self, spec: Any) -> Evaluation:
+        if len(self.seen) == self.stop_after:
+            raise KeyboardInterrupt
         self.seen.append(spec.digest)
         time.sleep(self.seconds)
         latency = self.latency(spec)
@@ -67,12 +71,20 @@ class Services:
         return self.smallest_ms, "estimated:formula@orin"
 
     def describe(self) -> dict[str, Any]:
-        return {"device": {"name": "orin"}, "fingerprint": {}, "protocol": {"kind": "estimated"}, "score": {"name": "x"}}
+        return {
+            "device": {"name": "orin"},
+            "fingerprint": {},
+            "protocol": {"kind": "estimated"},
+            "score": {"name": "x"},
+        }
 
 
 def main() -> None:
     """Run or help."""
     mode, *rest = sys.argv[1:]
+    print("ready", flush=True)
+    while os.environ.get("GATE") and not Path(os.environ["GATE"]).exists():
+        time.sleep(0.01)
 
     def show(progress: Any) -> None:
         print(progress.phase, progress.done, flush=True)
