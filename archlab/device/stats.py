@@ -24,6 +24,7 @@ __all__ = [
     "is_steady",
     "judge",
     "median_interval",
+    "spread_share",
     "width_share",
 ]
 
@@ -45,6 +46,7 @@ MIN_CLEAN = 30
 _MIN_USED = 10
 _CALM_SHARE = 0.25
 _WIDE_SHARE = 0.03
+_SPREAD_SHARE = 0.06
 _DRIFT_SHARE = 0.05
 
 
@@ -109,6 +111,12 @@ def width_share(times_ms: Floats) -> float:
     return (high - low) / float(np.median(times_ms))
 
 
+def spread_share(times_ms: Floats) -> float:
+    """Distance of the quartiles as a share of the median."""
+    low, middle, high = np.percentile(times_ms, [25, 50, 75])
+    return float((high - low) / middle)
+
+
 def drift_share(times_ms: Floats) -> float:
     """How far the second half's median lies from the first half's, as a share; 0 for fewer than twenty runs."""
     if len(times_ms) < 20:
@@ -127,14 +135,14 @@ def judge(chosen: Chosen, *, is_throttled: bool) -> str:
     """Name the quality of a measurement: failed, throttled, noisy or ok.
 
     ``ok`` needs a statistic free of interruptions, at least ten runs in it, an interval of the median narrower than
-    3 % of it, and halves that agree within 5 %.
+    3 % of it, quartiles within 6 %, and halves that agree within 5 %. The quartiles tell what the interval cannot:
+    that others fill the caches and the memory bus, and the whole window is slow.
     """
     times_ms = chosen.times_ms
     if len(times_ms) == 0 or not np.isfinite(times_ms).all() or times_ms.min() <= 0:
         return "failed"
     if is_throttled:
         return "throttled"
-    is_wide = width_share(times_ms) > _WIDE_SHARE or drift_share(times_ms) > _DRIFT_SHARE
-    if chosen.statistic == "wall_all" or len(times_ms) < _MIN_USED or is_wide:
-        return "noisy"
-    return "ok"
+    is_calm = spread_share(times_ms) <= _SPREAD_SHARE and drift_share(times_ms) <= _DRIFT_SHARE
+    is_known = len(times_ms) >= _MIN_USED and width_share(times_ms) <= _WIDE_SHARE
+    return "ok" if is_calm and is_known and chosen.statistic != "wall_all" else "noisy"

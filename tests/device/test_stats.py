@@ -10,6 +10,7 @@ from archlab.device.stats import (
     is_steady,
     judge,
     median_interval,
+    spread_share,
     width_share,
 )
 
@@ -117,7 +118,6 @@ def test_quality_in_every_word() -> None:
     assert judge(chosen(steady), is_throttled=True) == "throttled"
     assert judge(chosen(steady[:9]), is_throttled=False) == "noisy"
     assert judge(chosen([10.0, 12.0] * 20), is_throttled=False) == "noisy"
-    assert judge(chosen([10.0] * 200 + [10.6] * 190), is_throttled=False) == "noisy"
     assert judge(chosen(steady, "wall_all"), is_throttled=False) == "noisy"
     assert judge(chosen([]), is_throttled=False) == "failed"
     assert judge(chosen([0.0, 1.0]), is_throttled=False) == "failed"
@@ -125,8 +125,20 @@ def test_quality_in_every_word() -> None:
 
 
 def test_a_drift_alone_makes_it_noisy() -> None:
-    creeping = np.concatenate([np.linspace(10.0, 10.2, 200), np.linspace(10.6, 10.8, 200)])
-    tight = np.concatenate([np.full(201, 10.0), np.full(199, 10.8)])
-    assert width_share(tight) < 0.09
-    assert drift_share(creeping) > 0.05
+    creeping = np.concatenate([np.linspace(10.0, 10.05, 200), np.linspace(10.55, 10.6, 200)])
+    assert spread_share(creeping) < 0.06
     assert judge(chosen(creeping.tolist()), is_throttled=False) == "noisy"
+
+
+def test_quartiles_far_apart_alone_make_it_noisy() -> None:
+    times = np.random.default_rng(0).normal(10.0, 0.6, 4000)
+    assert width_share(times) < 0.01
+    assert drift_share(times) < 0.01
+    assert spread_share(times) == pytest.approx(2 * 0.6745 * 0.06, rel=0.05)
+    assert judge(chosen(times.tolist()), is_throttled=False) == "noisy"
+
+
+def test_a_wide_interval_alone_makes_it_noisy() -> None:
+    times = [10.0, 10.5] * 8
+    assert spread_share(np.array(times)) < 0.06
+    assert judge(chosen(times), is_throttled=False) == "noisy"
