@@ -1,0 +1,129 @@
+"""How long would a network take on a device that cannot be reached? A calibrated roofline over its fused groups.
+
+Convention. TensorRT, FP16, batch 1, without host transfer. The time is a sum over groups (`terms.py`), the coefficients
+were fitted on published latencies (`calibrate.py`). The interval holds the truth nine times in ten: it comes from the
+errors on model families that the fit had not seen. It is wider for a network whose time goes where the fit saw little,
+and for one that is faster or slower than any that the fit saw.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from archlab.cost.rows import OpTrace
+from archlab.device.catalog import Device, RunSpec
+from archlab.errors import DeviceError, four_parts
+from archlab.latency.estimate import Estimate, HeldOut
+from archlab.latency.features import Features, features
+from archlab.latency.tables import CALIBRATED, Constants, constants
+from archlab.latency.terms import design
+
+__all__ = ["Roofline", "score_scale"]
+
+_UNFAMILIAR = 5.0
+"""How much the uncertainty of the coefficients widens an interval, in units of what all networks share."""
+
+
+class Roofline:
+    """The predictor `roofline`; holds nothing."""
+
+    name = "roofline"
+
+    def predict(self, trace: OpTrace, device: Device, run: RunSpec | None = None) -> Estimate:
+        """Estimate the latency of a network, in ms.
+
+        Args:
+            trace: The network's operators, at batch 1.
+            device: A device with constants.
+            run: What would be asked of the device; batch and precision are checked.
+
+        Raises:
+            DeviceError: For a device without constants, or a run that they do not describe.
+        """
+        known = _constants(device)
+        _check_run(trace, device, run)
+        laid_out = design(features(trace))
+        coefficients = np.array(known.coefficients)
+        parts = laid_out.deciding(coefficients)[0] * coefficients
+        ms = float(parts.sum())
+        scale = float(score_scale(parts[None] / ms, np.array(known.spread))[0]) * _stretch(ms, known.range_ms)
+        return Estimate(
+            ms=ms,
+            lo_ms=ms * math.exp(known.low * scale),
+            hi_ms=ms * math.exp(known.high * scale),
+            predictor=self.name,
+            device=device.name,
+            held_out=known.held_out,
+        )
+
+    def group_ms(self, trace: OpTrace, device: Device) -> tuple[Features, npt.NDArray[np.float64]]:
+        """Estimate the time of each fused group, in ms; they add up to the network's.
+
+        Raises:
+            DeviceError: For a device without constants.
+        """
+        known = _constants(device)
+        found = features(trace)
+        return found, design(found).group_ms(np.array(known.coefficients))
+
+    def held_out(self, device: Device) -> HeldOut:
+        """The error on model families that the fit had not seen.
+
+        Raises:
+            DeviceError: For a device without constants.
+        """
+        return _constants(device).held_out
+
+
+def score_scale(shares: npt.NDArray[np.float64], spread: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """How uncertain each network is, relative to one whose coefficients are known exactly.
+
+    Args:
+        shares: Each network's time by term, `(networks, terms)`, rows adding up to 1 or less.
+        spread: Covariance of the coefficients' logarithms, in units of the residuals' variance.
+    """
+    variance = np.einsum("ni,ij,nj->n", shares, spread, shares)
+    result: npt.NDArray[np.float64] = np.sqrt(1.0 + _UNFAMILIAR * variance)
+    return result
+
+
+def _constants(device: Device) -> Constants:
+    if device.calibration not in CALIBRATED:
+        how = "it is reached from here, so measure it" if device.reach else "it has no constants"
+        raise DeviceError(
+            four_parts(
+                f"device {device.name!r} is not estimated: {how}",
+                given=device.name,
+                allowed=f"estimates for {', '.join(CALIBRATED)}",
+                do=f"archlab measure MODEL --device {device.name}" if device.reach else "choose one of those devices",
+            )
+        )
+    return constants(device.calibration)
+
+
+def _check_run(trace: OpTrace, device: Device, run: RunSpec | None) -> None:
+    batch = trace.batch if run is None or trace.batch != 1 else run.batch
+    if batch != 1:
+        raise DeviceError(
+            four_parts(
+                f"estimates for {device.name} are for one image at a time",
+                given=f"batch {batch}",
+                allowed="batch 1",
+                do="ask for batch 1, or for a device that can be measured",
+            )
+        )
+    if run is not None and run.precision != device.precision:
+        raise DeviceError(
+            four_parts(
+                f"estimates for {device.name} are for one precision",
+                given=run.precision,
+                allowed=device.precision,
+                do=f"ask for {device.precision}, or for a device that can be measured",
+            )
+        )
+
+
+def _stretch(ms: float, seen_ms: tuple[float, float]) -> float:
+    """1 inside the range of the fit, and one more for every factor of e beyond it."""
+    return 1.0 + max(0.0, math.log(ms / seen_ms[1]), math.log(seen_ms[0] / ms))
