@@ -13,11 +13,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import torch
-from fvcore.nn import FlopCountAnalysis
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from archlab.cost.trace import as_if_on_meta, on_meta, trace_module
+
+with warnings.catch_warnings():  # fvcore compiles a loss function with torch.jit when it is imported
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from fvcore.nn import FlopCountAnalysis
 
 __all__ = ["FVCORE_GAPS", "Tally", "compare", "fvcore_macs", "run_fvcore", "torch_macs"]
 
