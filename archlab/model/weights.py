@@ -118,8 +118,10 @@ def _best_reading(spec: ArchSpec, ours: Iterable[str], tensors: Mapping[str, Ten
     for layout in [None, *layouts(spec)]:
         names = {name if layout is None else layout.their_name(name): name for name in ours}
         readings += [_reading(layout, names, view) for view in _views(tensors)]
-    best = max(readings, key=lambda reading: len(reading.known))
-    return best if 2 * len(best.known) >= len(tensors) or 2 * len(best.known) >= len(ours) else None
+    best = max(readings, key=lambda reading: len(reading.known), default=None)
+    if best is None or 2 * len(best.known) < min(len(tensors), len(ours)):
+        return None
+    return best
 
 
 def _views(tensors: Mapping[str, Tensor]) -> list[Mapping[str, Tensor]]:
