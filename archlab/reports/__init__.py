@@ -11,12 +11,15 @@ from pathlib import Path
 
 from archlab import figures
 from archlab.cost.count import count
+from archlab.cost.rows import OpTrace
 from archlab.cost.trace import trace
+from archlab.device.catalog import DEVICES
 from archlab.errors import ArchlabError, PlanError, four_parts
 from archlab.files import write_text
-from archlab.reports import comparison, headline, html, picture, tables
+from archlab.latency import PREDICTORS
+from archlab.reports import comparison, headline, html, picture, sources, tables
 from archlab.reports.anatomy import Anatomy, dissect
-from archlab.reports.study_files import Study, read
+from archlab.reports.study_files import Study, latency_source, read
 from archlab.study import result
 
 __all__ = ["Written", "read", "write"]
@@ -71,9 +74,20 @@ def _anatomy(study: Study) -> Anatomy | str:
     if best is None or best.spec is None:
         return "There is no network within the budget to take apart."
     try:
-        return dissect(best.spec, count(trace(best.spec)))
+        walked = trace(best.spec)
+        return dissect(best.spec, count(walked), _group_ms(walked, latency_source(best)))
     except ArchlabError as error:
         return f"The best network could not be taken apart: {error}"
+
+
+def _group_ms(walked: OpTrace, source: str) -> dict[int, float] | None:
+    """Split an estimated latency over the operators, if the predictor that gave it is still here."""
+    origin = sources.parse(source)
+    predictor, device = PREDICTORS.get(origin.by), DEVICES.get(origin.device)
+    if origin.kind != "estimated" or predictor is None or device is None:
+        return None
+    groups, times_ms = predictor.group_ms(walked, device)
+    return {int(row): float(ms) for row, ms in zip(groups.anchors, times_ms, strict=True)}
 
 
 def _write_front(study: Study) -> tuple[Path, tuple[Path, ...]]:

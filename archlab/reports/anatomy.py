@@ -1,12 +1,12 @@
-"""What is the best network made of, and where do its arithmetic and its memory traffic go?
+"""What is the best network made of, and where do its arithmetic, its memory traffic and, if known, its time go?
 
-Shares are of one image's MACs, of the parameters, and of the bytes read and written; none of them is a share of
-the latency, and the page says so.
+Shares are of one image's MACs, of the parameters, of the bytes read and written, and of an estimated latency where a
+predictor splits it up. An estimate knows fused groups: the time of a group counts for the operator that leads it.
 """
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from archlab.cost.count import CostLine, CostReport
 from archlab.spec import ArchSpec, BlockSpec, StageSpec
@@ -39,7 +39,7 @@ class Chip:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Piece:
-    """A part of the network and its shares (0 … 1) of the whole."""
+    """A part of the network and its shares (0 … 1) of the whole; `latency_share` is None where nobody knows it."""
 
     name: str
     params: int
@@ -47,6 +47,7 @@ class Piece:
     params_share: float
     macs_share: float
     traffic_share: float
+    latency_share: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class StageRow:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Anatomy:
-    """A network stage by stage and operator kind by operator kind."""
+    """A network stage by stage and operator kind by operator kind; `is_timed` where latency shares are known."""
 
     digest: str
     resolution: int
@@ -70,11 +71,19 @@ class Anatomy:
     macs: int
     stages: tuple[StageRow, ...]
     operators: tuple[Piece, ...]
+    is_timed: bool = False
 
 
-def dissect(spec: ArchSpec, report: CostReport) -> Anatomy:
-    """Draw up a network from its spec and its costs."""
+def dissect(spec: ArchSpec, report: CostReport, group_ms: Mapping[int, float] | None = None) -> Anatomy:
+    """Draw up a network from its spec and its costs.
+
+    Args:
+        spec: The network.
+        report: Its costs.
+        group_ms: Index of a row of the report's trace → estimated ms of the fused group that this row leads.
+    """
     by_stage = {line.name: _piece(line.name, [line], report) for line in report.by_stage()}
+    by_stage = _timed(by_stage, group_ms, [row.stage for row in report.trace.rows])
     stages = [_stage(spec, i, by_stage) for i in range(len(spec.stages))]
     rest = [piece for name, piece in by_stage.items() if not name.startswith("stages.")]
     heads = [StageRow(piece=p, side=None, stride=None, width=spec.classes, chips=_head_chips(spec)) for p in rest]
@@ -84,7 +93,8 @@ def dissect(spec: ArchSpec, report: CostReport) -> Anatomy:
         params=report.params,
         macs=report.macs,
         stages=(*stages, *heads),
-        operators=_operators(report),
+        operators=_operators(report, group_ms),
+        is_timed=bool(group_ms),
     )
 
 
@@ -104,14 +114,26 @@ def _stage(spec: ArchSpec, index: int, pieces: dict[str, Piece]) -> StageRow:
     return StageRow(piece=piece, side=side, stride=stride, width=stage.width, chips=chips(stage))
 
 
-def _operators(report: CostReport) -> tuple[Piece, ...]:
-    """One piece per kind of operator that does work, the most arithmetic first, then the most traffic."""
+def _operators(report: CostReport, group_ms: Mapping[int, float] | None) -> tuple[Piece, ...]:
+    """One piece per kind of operator that does work: by time where it is known, by arithmetic, by traffic."""
     by_kind: dict[str, list[CostLine]] = {}
     for line in report.by_op():
         by_kind.setdefault(line.kind, []).append(line)
-    pieces = [_piece(_OPS.get(kind, kind), lines, report) for kind, lines in by_kind.items()]
-    working = [piece for piece in pieces if piece.macs_share > 0 or piece.traffic_share > 0]
-    return tuple(sorted(working, key=lambda piece: (-piece.macs, -piece.traffic_share)))
+    pieces = {kind: _piece(_OPS.get(kind, kind), lines, report) for kind, lines in by_kind.items()}
+    timed = _timed(pieces, group_ms, [row.kind for row in report.trace.rows]).values()
+    working = [piece for piece in timed if piece.macs_share > 0 or piece.traffic_share > 0]
+    return tuple(sorted(working, key=lambda piece: (-(piece.latency_share or 0), -piece.macs, -piece.traffic_share)))
+
+
+def _timed(pieces: Mapping[str, Piece], group_ms: Mapping[int, float] | None, names: Sequence[str]) -> dict[str, Piece]:
+    """Give each piece its share of the time; `names` says for each row of the trace whose time it is."""
+    if not group_ms:
+        return dict(pieces)
+    total = sum(group_ms.values())
+    own = dict.fromkeys(pieces, 0.0)
+    for row, ms in group_ms.items():
+        own[names[row]] += ms
+    return {name: dataclasses.replace(piece, latency_share=own[name] / total) for name, piece in pieces.items()}
 
 
 def _piece(name: str, lines: Sequence[CostLine], report: CostReport) -> Piece:

@@ -67,7 +67,7 @@ def facts(study: Study) -> tuple[tuple[str, str], ...]:
         (f"{len(networks):,}", "distinct networks"),
         (f"{feasible:,}", "within the budget"),
         (f"{len(findings.front(study)):,}", "on the front"),
-        (fmt.duration(study.run.seconds), "search time"),
+        (fmt.duration(study.seconds), "search time"),
     )
 
 

@@ -67,6 +67,8 @@ def held_out_words(held_out: Mapping[str, Any] | None) -> str:
         parts.append(f"{fmt.percent(held_out['within_10_share'])} of the points within 10 %")
     if held_out.get("kendall_tau") is not None:
         parts.append(f"Kendall's τ {fmt.number(held_out['kendall_tau'], 2)}")
+    if held_out.get("coverage") is not None:
+        parts.append(f"{fmt.percent(held_out['coverage'])} of the points inside their interval")
     families = held_out.get("families")
     names = f" ({', '.join(families)})" if isinstance(families, list) else ""
     size = len(families) if isinstance(families, list) else families
@@ -106,7 +108,9 @@ def _latency(study: Study) -> Iterator[tuple[str, str]]:
 
 def _score(study: Study) -> Iterator[tuple[str, str]]:
     score = study.run.score
-    yield "accuracy score", f"{score.title or score.name} ({score.name})" if score else study.plan.proxy
+    yield "accuracy score", score.title or score.name if score else study.plan.proxy
+    if score:
+        yield "called", f"{score.name} (archlab search --proxy {score.name})"
     if score and score.source:
         yield "source", score.source
     yield (
@@ -143,8 +147,8 @@ def _run(study: Study) -> Iterator[tuple[str, str]]:
     run = study.run
     if run.started:
         yield "started", run.started
-    if run.seconds is not None:
-        yield "took", fmt.duration(run.seconds)
+    if study.seconds is not None:
+        yield "took", fmt.duration(study.seconds)
     if run.argv:
         yield "command", shlex.join(run.argv)
     if run.git and run.git.get("hash"):
@@ -153,7 +157,7 @@ def _run(study: Study) -> Iterator[tuple[str, str]]:
     known = [f"{name} {version}" for name, version in versions.items() if version]
     if known:
         yield "versions", ", ".join(known)
-    for title, facts in (("device facts", run.device), ("search ran on", run.fingerprint)):
+    for title, facts in (("device facts", study.device_row), ("search ran on", run.fingerprint)):
         text = "; ".join(f"{key.replace('_', ' ')} {_plain(facts[key])}" for key in facts if _is_told(key, facts[key]))
         if text:
             yield title, text

@@ -20,6 +20,10 @@ __all__ = ["Baseline", "Run", "Score", "Study", "interval_ms", "latency_ms", "la
 
 _CONFIG = ConfigDict(extra="ignore", allow_inf_nan=False)
 _FILES = ("plan.yaml", "run.json", "trials.jsonl")
+_CUT = "The last line of trials.jsonl is cut off (the search was stopped while writing it): left out."
+_UNFINISHED = (
+    "The search is not finished: published models may be missing. The same archlab search command goes on with it."
+)
 _RESUME = "run the same archlab search command again with this folder as --out: it rebuilds the files"
 
 
@@ -59,7 +63,10 @@ class Score:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-    """run.json: how the study was run. `protocol`, `device` and `fingerprint` are shown as they are."""
+    """run.json: how the study was run. `protocol`, `device` and `fingerprint` are shown as they are.
+
+    `device` is the catalog row, or only its name.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
 
@@ -67,7 +74,7 @@ class Run:
     version: str | None = None
     git: dict[str, Any] | None = None
     versions: dict[str, str | None] = dataclasses.field(default_factory=dict)
-    device: dict[str, Any] = dataclasses.field(default_factory=dict)
+    device: dict[str, Any] | str = dataclasses.field(default_factory=dict)
     fingerprint: dict[str, Any] = dataclasses.field(default_factory=dict)
     started: str | None = None
     seconds: float | None = None
@@ -75,6 +82,7 @@ class Run:
     score: Score | None = None
     baselines: list[Baseline] = dataclasses.field(default_factory=list)
     cache_hits: int | None = None
+    is_finished: bool = True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,15 +102,25 @@ class Study:
         return Path(self.plan.space).stem
 
     @property
+    def device_row(self) -> dict[str, Any]:
+        """The device's row of the catalog at the time of the search; empty where it was not kept."""
+        return self.run.device if isinstance(self.run.device, dict) else {}
+
+    @property
     def device_title(self) -> str:
         """The device as the catalog calls it in full."""
-        return str(self.run.device.get("title") or self.plan.device)
+        return str(self.device_row.get("title") or self.plan.device)
 
     @property
     def score_title(self) -> str:
-        """What the score is called."""
+        """What the score is called, without the explanation after its colon."""
         score = self.run.score
-        return (score.title or score.name) if score else self.plan.proxy
+        return (score.title.partition(":")[0].strip() or score.name) if score else self.plan.proxy
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the search took; of an unfinished one, how long its trials took."""
+        return self.run.seconds if self.run.is_finished else sum(trial.seconds for trial in self.trials)
 
 
 def score(record: Record) -> float | None:
@@ -133,9 +151,10 @@ def read(folder: Path | str) -> Study:
     """
     where = Path(folder)
     _check_files(where)
-    trials, notes = _trials(where / "trials.jsonl")
+    trials, is_cut = _trials(where / "trials.jsonl")
     run = _run(where / "run.json")
-    return Study(folder=where, name=where.resolve().name, plan=_plan(where), run=run, trials=trials, notes=notes)
+    notes = [_CUT] * is_cut + [_UNFINISHED] * (not run.is_finished)
+    return Study(folder=where, name=where.resolve().name, plan=_plan(where), run=run, trials=trials, notes=tuple(notes))
 
 
 def _check_files(where: Path) -> None:
@@ -163,13 +182,13 @@ def _run(path: Path) -> Run:
         _damaged(path, f"{at}: {first['msg']}" if at else first["msg"], "one JSON document as archlab search writes it")
 
 
-def _trials(path: Path) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+def _trials(path: Path) -> tuple[tuple[Record, ...], bool]:
+    """Read the records, and whether a last line was cut off."""
     *lines, rest = _text(path).split("\n")
-    notes = (f"The last line of {path.name} is cut off (the search was stopped while writing it): left out.",)
     trials = [_record(line, path, row) for row, line in enumerate(lines, start=1) if line.strip()]
     if not trials:
         _damaged(path, "no complete line", "one JSON record per line")
-    return tuple(trials), notes if rest else ()
+    return tuple(trials), bool(rest)
 
 
 def _record(line: str, path: Path, row: int) -> Record:

@@ -159,7 +159,8 @@ class Folder:
             "plan": {}, "started": "2026-11-21T09:30:12+00:00", "seconds": 143.7, "trials": len(states),
             "failed": states.count("failed"), "skipped": states.count("skipped"), "feasible": 0, "unique": 0,
             "protocol": self.protocol(), "cache_hits": 3, "front": [], "best": None,
-            "score": {"name": "naswot", "title": "NASWOT", "source": "Mellor et al. 2021, arXiv 2006.04647"},
+            "score": {"name": "naswot", "title": "NASWOT: how differently images light up",
+                      "source": "Mellor et al. 2021, arXiv 2006.04647"},
             "baselines": self.baselines(),
         }  # fmt: skip
 

@@ -66,3 +66,23 @@ def test_chips_of_attention_and_of_the_unknown() -> None:
         ("other", ""),
     ]
     assert "key_dim 16" in chips(stage)[2].detail
+
+
+def test_time_counts_for_the_row_that_leads_its_group() -> None:
+    report = count(trace(SPEC))
+    stages = [row.stage for row in report.trace.rows]
+    first = next(i for i, row in enumerate(report.trace.rows) if row.kind == "conv")
+    last = max(i for i, row in enumerate(report.trace.rows) if row.kind == "linear")
+    assert (stages[first], stages[last]) == ("stages.0", "head")
+    anatomy = dissect(SPEC, report, {first: 3.0, last: 1.0})
+    assert anatomy.is_timed
+    assert [row.piece.latency_share for row in anatomy.stages] == pytest.approx([0.75, 0.25])
+    shares = {piece.name: piece.latency_share for piece in anatomy.operators}
+    assert (shares["convolution"], shares["linear layer"], shares["normalisation"]) == pytest.approx((0.75, 0.25, 0))
+    assert [piece.name for piece in anatomy.operators][:2] == ["convolution", "linear layer"]
+
+
+def test_without_times_there_are_no_latency_shares() -> None:
+    anatomy = dissect(SPEC, count(trace(SPEC)))
+    assert not anatomy.is_timed
+    assert all(piece.latency_share is None for piece in anatomy.operators)

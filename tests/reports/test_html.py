@@ -168,6 +168,15 @@ def test_published_models_and_held_out_error(page: Page) -> None:
     assert "no rule for aten.fft_fft2" in page.text and "clearly over the budget" in page.text
 
 
+def test_latency_shares_are_shown_where_an_estimate_knows_them(
+    page: Page, tmp_path: Path, make_study: MakeStudy
+) -> None:
+    assert "share of estimated latency" in page.text and "Shares of the latency are estimated" in page.text
+    made = make_study(tmp_path / "cpu", trials=12, device="cpu", kind="measured", budget_ms=20.0)
+    other = Page(reports.write(made).report.read_text())
+    assert "they are not shares of the latency" in other.text and "share of estimated latency" not in other.text
+
+
 def test_malicious_text_stays_text(record: MakeRecord, study_of: StudyOf) -> None:
     evil = "</script><script>alert('x')</script><b onmouseover=alert(1)>\"'&"
     study = study_of(

@@ -64,6 +64,7 @@ def test_what_is_not_known_is_left_out(record: MakeRecord, study_of: StudyOf) ->
     told = facts(study_of(record(0, 1, 1.0)))
     assert not {"git", "command", "held-out error", "versions", "took", "answers from the cache"} & told.keys()
     assert protocol.held_out_words(None) == "not known"
+    assert "93 % of the points inside their interval" in protocol.held_out_words({"coverage": 0.93, "points": 3})
     named = {"mean_abs_pct": 8, "points": 12, "families": ["edgenext", "convnext"]}
     assert protocol.held_out_words(named) == (
         "8.00 % mean absolute error, over 12 points of 2 families (edgenext, convnext), each left out in turn"

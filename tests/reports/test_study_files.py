@@ -46,6 +46,22 @@ def test_a_line_cut_off_by_a_kill_is_left_out_and_noted(study_dir: Path) -> None
     )
 
 
+def test_a_device_may_be_a_name_only(study_dir: Path) -> None:
+    run = json.loads((study_dir / "run.json").read_text())
+    (study_dir / "run.json").write_text(json.dumps({**run, "device": "orin"}))
+    study = study_files.read(study_dir)
+    assert study.device_title == "orin" and study.device_row == {}
+
+
+def test_an_unfinished_search_says_so(study_dir: Path) -> None:
+    run = json.loads((study_dir / "run.json").read_text())
+    (study_dir / "run.json").write_text(json.dumps({**run, "is_finished": False, "seconds": 2.5}))
+    study = study_files.read(study_dir)
+    assert "The search is not finished" in study.notes[0]
+    raw = map(json.loads, (study_dir / "trials.jsonl").read_text().splitlines())
+    assert study.seconds == pytest.approx(sum(document["seconds"] for document in raw))
+
+
 def cut_middle(folder: Path) -> None:
     lines = (folder / "trials.jsonl").read_text().splitlines(keepends=True)
     lines[2] = lines[2][:50] + "\n"
