@@ -19,7 +19,7 @@ from archlab.cost.walk import walk
 from archlab.errors import CostRuleError, SpecError, four_parts
 from archlab.model.build import build_head, build_layer
 from archlab.model.check import check
-from archlab.spec import ArchSpec
+from archlab.spec import ArchSpec, HeadSpec
 
 __all__ = ["ConvAttrs", "Memo", "OpRow", "OpTrace", "as_if_on_meta", "on_meta", "trace", "trace_module"]
 
@@ -39,12 +39,10 @@ class Memo:
         return len(self._layers)
 
     def walk(self, key: Hashable, make: Callable[[], nn.Module], shape: Shape) -> LayerTrace:
-        """Look a layer up, or make it and walk it on an input of `shape`."""
+        """Look a layer up, or make it on the meta device and walk it on an input of `shape`."""
         found = self._layers.get(key)
         if found is None:
-            with torch.device("meta"):
-                layer = make().eval()
-            found = walk(layer, [torch.empty(shape, device="meta")])
+            found = walk(make().eval(), [torch.empty(shape, device="meta")])
             if len(self._layers) >= self._max_layers:
                 self._layers.pop(next(iter(self._layers)))
             self._layers[key] = found
@@ -115,7 +113,12 @@ def _parts(spec: ArchSpec) -> Iterator[tuple[str, Hashable, Callable[[int, int],
         yield path, block, functools.partial(build_layer, block)
     head, classes = spec.head, spec.classes
     if head is not None and classes > 0:
-        yield "head", (head, classes), lambda width, side: build_head(head, width, classes)
+        yield "head", (head, classes), functools.partial(_head, head, classes)
+
+
+def _head(head: HeadSpec, classes: int, width: int, side: int) -> nn.Module:
+    with torch.device("meta"):
+        return build_head(head, width, classes)
 
 
 def trace_module(module: nn.Module, *shapes: Sequence[int]) -> OpTrace:
