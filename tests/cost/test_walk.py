@@ -87,36 +87,6 @@ def test_depthwise_is_a_kind_of_its_own(width: int, groups: int, kind: str) -> N
     assert only(trace_module(nn.Conv2d(width, width, 3, groups=groups), (1, width, 8, 8)), "convolution").kind == kind
 
 
-TOKENS, WIDTH, HEADS = 28 * 28, 96, 4
-BY_HAND = TOKENS * WIDTH * 3 * WIDTH + 2 * TOKENS * TOKENS * WIDTH + TOKENS * WIDTH * WIDTH
-
-
-def attention(is_fused: bool) -> Net:
-    def forward(net: Net, x_BNC: Tensor) -> object:
-        q, k, v = net.qkv(x_BNC).reshape(1, TOKENS, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = F.scaled_dot_product_attention(q, k, v) if is_fused else (q @ k.mT * 0.2).softmax(-1) @ v
-        return net.proj(mixed.transpose(1, 2).reshape(1, TOKENS, WIDTH))
-
-    return Net(forward, qkv=nn.Linear(WIDTH, 3 * WIDTH), proj=nn.Linear(WIDTH, WIDTH))
-
-
-@pytest.mark.parametrize("is_fused", [False, True])
-def test_attention_counts_in_full(is_fused: bool) -> None:
-    trace = trace_module(attention(is_fused), (1, TOKENS, WIDTH))
-    assert BY_HAND == 146_915_328
-    assert macs(trace) == BY_HAND
-    products = [row for row in trace.rows if row.kind == "matmul"]
-    assert [row.macs for row in products] == [TOKENS * TOKENS * WIDTH] * 2
-    assert [row.weight_elems for row in products] == [0, 0]
-
-
-def test_attention_of_torchs_own_layers_counts_in_full() -> None:
-    layer = nn.TransformerEncoderLayer(WIDTH, HEADS, dim_feedforward=2 * WIDTH, batch_first=True)
-    trace = trace_module(layer.eval(), (1, TOKENS, WIDTH))
-    assert macs(trace) == BY_HAND + 2 * TOKENS * WIDTH * 2 * WIDTH
-    assert sum(row.params for row in trace.rows) == trace.params
-
-
 def test_einsum_and_products_without_parameters() -> None:
     net = Net(lambda net, x: torch.einsum("bnd,bmd->bnm", x, x) @ x)
     trace = trace_module(net, (2, 5, 3))
