@@ -138,7 +138,7 @@ class _Problem:
     def _predict(self, steps: Floats) -> tuple[Floats, Floats]:
         """Logarithms of ms of all points, and their derivatives in the steps."""
         coefficients, addends = (np.exp(x) for x in self._unpack(steps))
-        parts = self._points.design.deciding(coefficients) * coefficients
+        parts = self._points.design.weighted(coefficients) * coefficients
         extra = self._carries * addends
         ms = parts.sum(axis=1) + extra.sum(axis=1)
         return np.log(ms), np.hstack([parts, parts @ self._shared, extra]) / ms[:, None]

@@ -45,7 +45,7 @@ class Roofline:
         _check_run(trace, device, run)
         laid_out = design(features(trace))
         coefficients = np.array(known.coefficients)
-        parts = laid_out.deciding(coefficients)[0] * coefficients
+        parts = laid_out.weighted(coefficients)[0] * coefficients
         ms = float(parts.sum())
         scale = float(score_scale(parts[None] / ms, np.array(known.spread))[0]) * _stretch(ms, known.range_ms)
         return Estimate(

@@ -1,10 +1,11 @@
-"""How long does a group run? A fixed part, then the slower of computing and moving data: one coefficient per term.
+"""How long does a group run? A fixed part, then computing and moving data at once: one coefficient per term.
 
-    time of a group = Σ floor terms + max(Σ compute terms, Σ traffic terms);  time of a network = Σ over its groups
+    time of a group = Σ floor terms + √((Σ compute terms)² + (Σ traffic terms)²);  time of a network = Σ over its groups
 
-A term is one column of the features, counted for some kinds of groups, times one coefficient of the device. All
-coefficients are positive and all columns grow with width, depth and resolution, so a larger network of the same
-kinds is never faster (a width that is no multiple of 8 makes a linear layer another kind, `features.py`).
+The root is the roofline with its edge rounded: close to the slower of the two, up to 1.4 times it where both take
+equally long. A term is one column of the features, counted for some kinds of groups, times one coefficient of the
+device. All coefficients are positive and all columns grow with width, depth and resolution, so a larger network of the
+same kinds is never faster (a width that is no multiple of 8 makes a linear layer another kind, `kernels.py`).
 """
 
 import dataclasses
@@ -101,17 +102,23 @@ class Design:
     counts: npt.NDArray[np.float64]
     starts: npt.NDArray[np.intp]
 
-    def deciding(self, coefficients: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """What decides the time of each network, `(networks, terms)`: multiply by the coefficients for ms."""
+    def weighted(self, coefficients: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Sum the table over each network, `(networks, terms)`, so that times the coefficients it is ms.
+
+        Compute and traffic count as much as they decide: by their cosine and sine in the root. Times the coefficients
+        the sums are also the derivatives of ms in the coefficients' logarithms.
+        """
         _, compute, traffic = (self.table @ (coefficients * is_part) for is_part in _IN_PART)
-        kept = np.where((compute > traffic)[:, None], ~_IN_PART[2], ~_IN_PART[1]) * self.counts[:, None]
-        total: npt.NDArray[np.float64] = np.add.reduceat(self.table * kept, self.starts, axis=0)
+        both = np.maximum(np.hypot(compute, traffic), np.finfo(np.float64).tiny)
+        weights = np.column_stack([np.ones_like(both), compute / both, traffic / both])
+        kept = self.table * (weights @ _IN_PART) * self.counts[:, None]
+        total: npt.NDArray[np.float64] = np.add.reduceat(kept, self.starts, axis=0)
         return total
 
     def group_ms(self, coefficients: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Time of each group, as often as it occurs, in ms."""
-        parts = np.stack([self.table @ (coefficients * is_part) for is_part in _IN_PART])
-        result: npt.NDArray[np.float64] = self.counts * (parts[0] + np.maximum(parts[1], parts[2]))
+        floor, compute, traffic = (self.table @ (coefficients * is_part) for is_part in _IN_PART)
+        result: npt.NDArray[np.float64] = self.counts * (floor + np.hypot(compute, traffic))
         return result
 
 
