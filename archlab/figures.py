@@ -81,7 +81,7 @@ class FrontPicture:
 
 
 def view(points: Sequence[FrontPoint], budgets_ms: Sequence[float]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Choose the part of the plane to show first: up to twice the budget, and the scores that lie there.
+    """Choose the part of the plane to show first: up to 1.6 times the budget, and the scores that lie there.
 
     Without a front it reaches beyond the faster half of the points, wherever the budget is.
 
@@ -91,7 +91,7 @@ def view(points: Sequence[FrontPoint], budgets_ms: Sequence[float]) -> tuple[tup
     front = [p for p in points if p.role == "front"]
     ends = [p.interval_ms[1] if p.interval_ms else p.latency_ms for p in front]
     latencies = sorted(p.latency_ms for p in points) or [1.0]
-    wanted = max([2 * budget for budget in budgets_ms] + ends) if front else 1.25 * latencies[len(latencies) // 2]
+    wanted = max([1.6 * budget for budget in budgets_ms] + ends) if front else 1.25 * latencies[len(latencies) // 2]
     right = 1.04 * max([min(wanted, latencies[-1]), *ends, *budgets_ms])
     seen = [p.score for p in points if p.latency_ms <= right] or [p.score for p in points] or [0.0, 1.0]
     pad = 0.06 * (max(seen) - min(seen)) or 0.05 * abs(max(seen)) or 1.0
@@ -243,8 +243,10 @@ def _fronts(axes: Axes, points: Sequence[FrontPoint]) -> None:
 
 
 def _published(axes: Axes, points: Sequence[FrontPoint], aspect: float) -> None:
+    on_front = {(p.latency_ms, p.score) for p in points if p.role == "front"}
     for kind, group in _by_kind(p for p in points if p.role == "published"):
-        axes.scatter([p.latency_ms for p in group], [p.score for p in group], s=30, marker=_mark(kind), zorder=3.5,
+        sizes = [88 if (p.latency_ms, p.score) in on_front else 30 for p in group]
+        axes.scatter([p.latency_ms for p in group], [p.score for p in group], s=sizes, marker=_mark(kind), zorder=3.5,
                      color=COLOURS["published"], edgecolors="white", linewidths=0.8,
                      label=_plain(f"published models, {kind}"))  # fmt: skip
     for point, side in published_labels(points, axes.get_xlim(), axes.get_ylim(), aspect, 0.028):

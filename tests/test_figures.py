@@ -70,6 +70,18 @@ def test_budget_and_interval_are_drawn() -> None:
     assert sorted(float(x) for segment in segments for x in segment[:, 0]) == [0.9, 1.2, 2.5, 3.5]
 
 
+def test_a_published_model_on_the_front_is_a_rim_around_its_marker() -> None:
+    base = picture("measured")
+    same = FrontPoint(latency_ms=3, score=20, role="published", kind="measured", label="on_front")
+    drawn = FrontPicture(points=(*base.points, same), latency_title="latency", score_title="score")
+    marks = [c for c in draw_front(drawn).axes[0].collections if isinstance(c, PathCollection)]
+    published = next(c for c in marks if str(c.get_label()).startswith("published"))
+    front = next(c for c in marks if str(c.get_label()).startswith("front"))
+    small, large = published.get_sizes()
+    assert large > front.get_sizes()[0] > small
+    assert front.get_zorder() > published.get_zorder()
+
+
 def test_two_studies_have_two_colours_and_names() -> None:
     figure = draw_front(picture("measured", names=("a", "b")))
     legend = figure.axes[0].get_legend()
@@ -99,7 +111,7 @@ def test_view_opens_around_the_budget() -> None:
     far = FrontPoint(latency_ms=80, score=100, role="published", kind="measured", label="huge")
     points = (*picture("measured").points, far)
     (left, right), (low, high) = view(points, (5.0,))
-    assert left == 0 and right == pytest.approx(1.04 * 10)
+    assert left == 0 and right == pytest.approx(1.04 * 8)
     assert low < 8 and 21 < high < 30  # the score of the point out of view does not count
 
 

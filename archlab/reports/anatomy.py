@@ -5,13 +5,12 @@ predictor splits it up. An estimate knows fused groups: the time of a group coun
 """
 
 import dataclasses
-import itertools
 from collections.abc import Mapping, Sequence
 
 from archlab.cost.count import CostLine, CostReport
 from archlab.spec import ArchSpec, BlockSpec, StageSpec
 
-__all__ = ["ROLES", "Anatomy", "Chip", "Piece", "StageRow", "chips", "dissect"]
+__all__ = ["ROLES", "Anatomy", "Chip", "Piece", "Repeat", "StageRow", "dissect", "layers"]
 
 ROLES = {
     "convolution": {"convnext", "dw", "dsconv", "mbconv", "fused_mbconv", "resconv"},
@@ -19,6 +18,8 @@ ROLES = {
     "feed-forward": {"ffn"},
 }
 """What a kind of block does, in one word."""
+_LONGEST = 8
+"""Layers of the longest pattern that is looked for; a block of EfficientViT-MSRA has 5."""
 _OPS = {
     "conv": "convolution", "depthwise": "depthwise convolution", "linear": "linear layer", "matmul": "matrix product",
     "norm": "normalisation", "elementwise": "element-wise", "reduce": "reduction", "copy": "copy and rearrange",
@@ -28,13 +29,20 @@ _OPS = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Chip:
-    """A run of equal layers: `role` gives the colour, `detail` the whole truth as a tool tip."""
+    """A layer: `role` gives the colour, `detail` the whole truth as a tool tip."""
 
     role: str
     kind: str
     text: str
-    times: int
     detail: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Repeat:
+    """Layers that follow one another `times` times."""
+
+    times: int
+    chips: tuple[Chip, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,13 +60,13 @@ class Piece:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StageRow:
-    """One line of the drawing; the head has no stride of its own and no chips of blocks."""
+    """One line of the drawing; the head has no stride of its own."""
 
     piece: Piece
     side: int | None
     stride: int | None
     width: int | None
-    chips: tuple[Chip, ...]
+    layers: tuple[Repeat, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,7 +94,7 @@ def dissect(spec: ArchSpec, report: CostReport, group_ms: Mapping[int, float] | 
     by_stage = _timed(by_stage, group_ms, [row.stage for row in report.trace.rows])
     stages = [_stage(spec, i, by_stage) for i in range(len(spec.stages))]
     rest = [piece for name, piece in by_stage.items() if not name.startswith("stages.")]
-    heads = [StageRow(piece=p, side=None, stride=None, width=spec.classes, chips=_head_chips(spec)) for p in rest]
+    heads = [StageRow(piece=p, side=None, stride=None, width=spec.classes, layers=_head(spec)) for p in rest]
     return Anatomy(
         digest=spec.digest,
         resolution=spec.resolution,
@@ -98,11 +106,28 @@ def dissect(spec: ArchSpec, report: CostReport, group_ms: Mapping[int, float] | 
     )
 
 
-def chips(stage: StageSpec) -> tuple[Chip, ...]:
-    """Describe a stage's layers in order, runs of equal ones once."""
-    entry = _chip(stage.entry, 1, "entry")
-    runs = ((block, len(list(same))) for block, same in itertools.groupby(stage.blocks))
-    return (entry, *(_chip(block, times, _role(block.kind)) for block, times in runs))
+def layers(stage: StageSpec) -> tuple[Repeat, ...]:
+    """Describe a stage's layers in order; what follows itself, one layer or a pattern of several, is told once."""
+    found = [Repeat(times=1, chips=(_chip(stage.entry, "entry"),))]
+    blocks = stage.blocks
+    while blocks:
+        length, times = _pattern(blocks)
+        chips = tuple(_chip(block, _role(block.kind)) for block in blocks[:length])
+        found.append(Repeat(times=times, chips=chips))
+        blocks = blocks[length * times :]
+    return tuple(found)
+
+
+def _pattern(blocks: tuple[BlockSpec, ...]) -> tuple[int, int]:
+    """Find the pattern at the start that covers most blocks by repeating, as its length and how often it comes."""
+    best = (1, 1)
+    for length in range(1, min(_LONGEST, len(blocks) // 2) + 1):
+        times = 1
+        while blocks[length * times : length * (times + 1)] == blocks[:length]:
+            times += 1
+        if times > 1 and length * times > best[0] * best[1]:
+            best = (length, times)
+    return best
 
 
 def _stage(spec: ArchSpec, index: int, pieces: dict[str, Piece]) -> StageRow:
@@ -111,7 +136,7 @@ def _stage(spec: ArchSpec, index: int, pieces: dict[str, Piece]) -> StageRow:
     empty = Piece(name=name, params=0, macs=0, params_share=0.0, macs_share=0.0, traffic_share=0.0)
     piece = dataclasses.replace(pieces.get(name, empty), name=f"stage {index + 1}")
     side = -(-spec.resolution // stride)
-    return StageRow(piece=piece, side=side, stride=stride, width=stage.width, chips=chips(stage))
+    return StageRow(piece=piece, side=side, stride=stride, width=stage.width, layers=layers(stage))
 
 
 def _operators(report: CostReport, group_ms: Mapping[int, float] | None) -> tuple[Piece, ...]:
@@ -152,7 +177,7 @@ def _role(kind: str) -> str:
     return next((role for role, kinds in ROLES.items() if kind in kinds), "other")
 
 
-def _chip(block: BlockSpec, times: int, role: str) -> Chip:
+def _chip(block: BlockSpec, role: str) -> Chip:
     parts = [f"{side}×{side}" for side in sorted(set(block.kernels or ()))]
     parts += [f"{block.splits} splits"] if block.splits else []
     parts += [f"{block.heads} heads" if block.heads != 1 else "1 head"] if block.heads else []
@@ -160,14 +185,15 @@ def _chip(block: BlockSpec, times: int, role: str) -> Chip:
     parts += [f"expand {block.hidden / block.width:.3g}"] if block.hidden and not block.heads else []
     parts += [block.position] if block.position else []
     detail = ", ".join(f"{key} {value}" for key, value in _fields(block))
-    return Chip(role=role, kind=block.kind, text=" · ".join(parts), times=times, detail=detail)
+    return Chip(role=role, kind=block.kind, text=" · ".join(parts), detail=detail)
 
 
-def _head_chips(spec: ArchSpec) -> tuple[Chip, ...]:
+def _head(spec: ArchSpec) -> tuple[Repeat, ...]:
     if spec.head is None:
         return ()
     text = " → ".join(map(str, (*spec.head.widths, spec.classes)))
-    return (Chip(role="entry", kind=f"{spec.head.kind} head", text=text, times=1, detail=f"norm {spec.head.norm}"),)
+    chip = Chip(role="entry", kind=f"{spec.head.kind} head", text=text, detail=f"norm {spec.head.norm}")
+    return (Repeat(times=1, chips=(chip,)),)
 
 
 def _fields(block: BlockSpec) -> list[tuple[str, object]]:

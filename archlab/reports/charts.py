@@ -39,12 +39,12 @@ def front_chart(picture: FrontPicture, dots: Sequence[Dot]) -> str:
     for role in ("infeasible", "feasible", "tie"):
         for kind in _kinds(dots, role):
             chart.add_trace(_cloud(_chosen(dots, role, kind), role, kind))
+    for kind in _kinds(dots, "published"):
+        chart.add_trace(_published(picture, _chosen(dots, "published", kind), kind))
     for index, study in enumerate(studies):
         own = [dot for dot in dots if dot.point.role == "front" and dot.point.study == study]
         for trace in _front(own, SERIES[index % len(SERIES)], study if len(studies) > 1 else ""):
             chart.add_trace(trace)
-    for kind in _kinds(dots, "published"):
-        chart.add_trace(_published(picture, _chosen(dots, "published", kind), kind))
     for budget in picture.budgets_ms:
         _budget(chart, budget)
     across, up = figures.view(picture.points, picture.budgets_ms)
@@ -116,8 +116,12 @@ def _front(dots: Sequence[Dot], colour: str, study: str) -> list[go.Scatter]:
 
 
 def _published(picture: FrontPicture, dots: Sequence[Dot], kind: str) -> go.Scatter:
+    """Published models; one that is on the front itself shows as a rim around the front's marker."""
+    on_front = {(point.latency_ms, point.score) for point in picture.points if point.role == "front"}
+    small, large = _SIZES["published"], _SIZES["front"] + 6
     trace = _scatter(dots, f"{_TITLES['published']}, {kind}", {
-        "symbol": _symbol(kind), "size": _SIZES["published"], "color": COLOURS["published"],
+        "symbol": _symbol(kind), "color": COLOURS["published"],
+        "size": [large if (dot.point.latency_ms, dot.point.score) in on_front else small for dot in dots],
         "line": {"width": 1.2, "color": "white"},
     })  # fmt: skip
     sides = _sides(picture)

@@ -38,19 +38,36 @@ def lead(study: Study) -> str:
     best = result.best(study.trials)
     if best is None:
         return _nothing(study, networks)
-    spread = score_spread(study)
-    kept = f"The best of {len(networks)} distinct networks, {best.digest}, reaches a {study.score_title} score of "
-    text = f"{kept}{fmt.resolved(score(best), spread)} at {_latency_words(best)}."
+    text = f"The best of {len(networks)} distinct networks, {best.digest}, reaches a {study.score_title} score of "
+    text += f"{fmt.resolved(score(best), score_spread(study))} at {_latency_words(best)}."
+    name = published_name(best)
+    return f"{text} {_own(study, name) if name else _rival(study)}".strip()
+
+
+def _own(study: Study, name: str) -> str:
+    """Say that the best is a published model, and what the search itself found."""
+    text = f"It is the published model {name}."
+    own = [trial for trial in findings.distinct(study.trials) if not published_name(trial)]
+    best = result.best(own)
+    if best is None:
+        return text
+    found = f"{best.digest}, reaches {fmt.resolved(score(best), score_spread(study))} at {_latency_words(best)}"
+    return f"{text} The best network that the search itself found, {found}."
+
+
+def _rival(study: Study) -> str:
+    """Name the best published model that keeps the budget."""
     rivals = [
         row
         for row in study.run.baselines
         if row.score is not None and findings.keeps_budget(study, row.latency_ms, row.latency_interval)
     ]
     if not rivals:
-        return text + (" No published model beside it keeps the budget." if study.run.baselines else "")
+        return "No published model beside it keeps the budget." if study.run.baselines else ""
     rival = max(rivals, key=lambda row: row.score or 0.0)
-    shown = f"{fmt.resolved(rival.score, spread)} at {fmt.milliseconds(rival.latency_ms, rival.latency_interval)}"
-    return f"{text} The best published model within the budget, {rival.model}, scores {shown}."
+    shown = fmt.milliseconds(rival.latency_ms, rival.latency_interval)
+    scored = fmt.resolved(rival.score, score_spread(study))
+    return f"The best published model within the budget, {rival.model}, scores {scored} at {shown}."
 
 
 def cards(study: Study) -> tuple[Card, ...]:

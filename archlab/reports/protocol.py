@@ -131,7 +131,8 @@ def _search(study: Study) -> Iterator[tuple[str, str]]:
     yield "sampler", f"{study.plan.sampler}, seed {study.plan.seed}"
     yield "trials", f"{len(study.trials)}, of which {states['complete']} complete"
     yield "distinct networks", str(len(networks))
-    yield "repeats", f"{repeats}, told again without an evaluation"
+    if repeats:
+        yield "repeats", f"{repeats}, told again without an evaluation"
     share = fmt.percent(feasible / len(networks)) if networks else fmt.DASH
     yield "within the budget", f"{feasible} distinct networks, {share}"
     yield "skipped", str(states["skipped"])
@@ -139,7 +140,7 @@ def _search(study: Study) -> Iterator[tuple[str, str]]:
     noisy = Counter(trial.evaluation.quality for trial in networks if trial.evaluation and trial.evaluation.quality)
     if noisy:
         yield "quality", ", ".join(f"{times} {word}" for word, times in noisy.most_common())
-    if study.run.cache_hits is not None:
+    if study.run.cache_hits is not None and study.run.protocol.get("kind") == "measured":
         yield "answers from the cache", str(study.run.cache_hits)
 
 

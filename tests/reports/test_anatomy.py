@@ -4,7 +4,7 @@ import pytest
 
 from archlab.cost.count import count
 from archlab.cost.trace import trace
-from archlab.reports.anatomy import chips, dissect
+from archlab.reports.anatomy import dissect, layers
 from archlab.spec import ArchSpec, BlockSpec, HeadSpec, StageSpec
 
 ENTRY = BlockSpec(kind="patchify", width=8, stride=4, kernels=(4,), norm="bn")
@@ -45,27 +45,38 @@ def test_shares_add_up_and_arithmetic_comes_first() -> None:
     assert norm.macs == 0 and norm.traffic_share > 0
 
 
-def test_chips_join_equal_runs_in_order() -> None:
-    found = [(chip.role, chip.times, chip.kind, chip.text) for chip in chips(SPEC.stages[0])]
-    assert found == [
-        ("entry", 1, "patchify", "4×4"),
-        ("convolution", 2, "dw", "3×3"),
-        ("feed-forward", 1, "ffn", "expand 2"),
-    ]
+def told(stage: StageSpec) -> list[tuple[int, list[str]]]:
+    return [(run.times, [chip.kind for chip in run.chips]) for run in layers(stage)]
+
+
+def test_equal_neighbours_are_told_once() -> None:
+    assert told(SPEC.stages[0]) == [(1, ["patchify"]), (2, ["dw"]), (1, ["ffn"])]
+    found = [(chip.role, chip.text) for run in layers(SPEC.stages[0]) for chip in run.chips]
+    assert found == [("entry", "4×4"), ("convolution", "3×3"), ("feed-forward", "expand 2")]
+
+
+def test_patterns_are_told_once() -> None:
+    wide = BlockSpec(kind="dw", width=8, kernels=(5,), norm="bn")
+    assert told(StageSpec(entry=ENTRY, blocks=(DW, FFN) * 3 + (wide,)))[1:] == [(3, ["dw", "ffn"]), (1, ["dw"])]
+    msra = (DW, FFN, wide, DW, FFN)
+    assert told(StageSpec(entry=ENTRY, blocks=msra * 2))[1:] == [(2, ["dw", "ffn", "dw", "dw", "ffn"])]
+    # Four equal layers are four of one, not two of two.
+    assert told(StageSpec(entry=ENTRY, blocks=(DW,) * 4))[1:] == [(4, ["dw"])]
+    assert told(StageSpec(entry=ENTRY, blocks=(DW, FFN, wide)))[1:] == [(1, ["dw"]), (1, ["ffn"]), (1, ["dw"])]
+    assert told(StageSpec(entry=ENTRY)) == [(1, ["patchify"])]
 
 
 def test_chips_of_attention_and_of_the_unknown() -> None:
     sdta = BlockSpec(kind="sdta", width=8, kernels=(3,), splits=2, heads=4, hidden=32, norm="ln", position="fourier")
     cga = BlockSpec(kind="cga", width=8, kernels=(7, 5, 5), heads=3, key_dim=16, window=7)
     new = BlockSpec(kind="spiral", width=8)
-    stage = StageSpec(entry=ENTRY, blocks=(sdta, cga, new))
-    texts = [(chip.role, chip.text) for chip in chips(stage)][1:]
-    assert texts == [
+    found = [chip for run in layers(StageSpec(entry=ENTRY, blocks=(sdta, cga, new))) for chip in run.chips][1:]
+    assert [(chip.role, chip.text) for chip in found] == [
         ("attention", "3×3 · 2 splits · 4 heads · fourier"),
         ("attention", "5×5 · 7×7 · 3 heads · window 7"),
         ("other", ""),
     ]
-    assert "key_dim 16" in chips(stage)[2].detail
+    assert "key_dim 16" in found[1].detail
 
 
 def test_time_counts_for_the_row_that_leads_its_group() -> None:
