@@ -56,10 +56,10 @@ class StudyFolder:
         found = set()
         for line in self.trials.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                found.add(str(json.loads(line)["digest"]))
+                found.add(json.loads(line)["digest"])
             except (ValueError, KeyError, TypeError):
                 continue
-        return found
+        return {digest for digest in found if isinstance(digest, str)}
 
     def check_against(self, records: Sequence[Record], storage: str) -> None:
         """Refuse to rebuild an export that knows more networks than the storage.

@@ -1,0 +1,30 @@
+"""The baselines: logarithms of plain counts."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from archlab.errors import ProxyError
+from archlab.families import published
+from archlab.model.build import build
+from archlab.proxy.size import log_macs, log_params
+
+
+def test_params_and_macs_of_a_published_network() -> None:
+    row = published("edgenext_xx_small")
+    net = build(row.spec)
+    assert log_params(net, torch.zeros(1, 3, 256, 256), 0) == pytest.approx(math.log(row.params))
+    assert log_macs(net, torch.zeros(1, 3, 256, 256), 0) == pytest.approx(math.log(row.macs))
+
+
+def test_macs_follow_the_side_shown() -> None:
+    """A 3×3 convolution from 3 to 4 channels on 8×8: 4 · 3 · 9 · 64 multiply-adds."""
+    net = nn.Conv2d(3, 4, 3, padding=1)
+    assert log_macs(net, torch.zeros(1, 3, 8, 8), 0) == pytest.approx(math.log(4 * 3 * 9 * 64))
+
+
+def test_nothing_has_no_size() -> None:
+    with pytest.raises(ProxyError, match="a network without parameters has no size; given: 0"):
+        log_params(nn.ReLU(), torch.zeros(1, 3, 8, 8), 0)
