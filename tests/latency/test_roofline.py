@@ -13,6 +13,7 @@ from archlab.latency import PREDICTORS
 from archlab.latency.roofline import Roofline, score_scale
 from archlab.latency.tables import CALIBRATED, constants
 from archlab.latency.terms import TERMS
+from archlab.model import timm_gate
 
 ROOFLINE = PREDICTORS["roofline"]
 MODELS = ("convnext_atto", "edgenext_xx_small", "efficientvit_b1", "efficientvit_m2")
@@ -133,3 +134,11 @@ def test_a_run_that_the_constants_do_not_describe_is_refused(run, message):
 def test_a_trace_of_a_batch_is_refused():
     with pytest.raises(DeviceError, match="given: batch 4"):
         ROOFLINE.predict(trace(published("convnext_atto").spec, batch=4), DEVICES["orin"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["convnext_atto", "edgenext_xx_small", "efficientvit_b0", "efficientvit_m0"])
+def test_timms_network_is_estimated_like_ours(name):
+    """Layer by layer or as a whole, our blocks or timm's: the same operators fuse to the same time within 3 %."""
+    theirs = ROOFLINE.predict(trace(timm_gate.create(name), resolution=published(name).resolution), DEVICES["orin"]).ms
+    assert theirs == pytest.approx(ms(published(name).spec, "orin"), rel=0.03)
