@@ -35,8 +35,14 @@ class Block(nn.Module):
     """Words that `norm` may be."""
     positions: ClassVar[tuple[str, ...]] = ()
     """Words that `position` may be."""
-    is_fixed_size: ClassVar[bool] = False
-    """Whether the kind always rejects maps of another side than the one it was built for."""
+    per_head: ClassVar[frozenset[str]] = frozenset()
+    """Fields that may hold one number per head."""
+    has_many_kernels: ClassVar[bool] = False
+    """Whether `kernels` may hold several sides."""
+    has_odd_kernels: ClassVar[bool] = True
+    """Whether a kernel needs a middle."""
+    relates_positions: ClassVar[bool] = False
+    """Whether it forms a map of all positions of a window by all."""
 
     @classmethod
     def problem(cls, spec: BlockSpec, in_width: int, in_side: int) -> Problem | None:
@@ -47,6 +53,11 @@ class Block(nn.Module):
     def out_side(cls, spec: BlockSpec, in_side: int) -> int:
         """Side of the output map."""
         return same_side(in_side, spec.stride)
+
+    @classmethod
+    def fixes_side(cls, spec: BlockSpec) -> bool:
+        """Whether the layer takes maps of the side that it was built for only."""
+        return False
 
 
 def same_side(in_side: int, stride: int) -> int:

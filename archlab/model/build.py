@@ -57,7 +57,7 @@ class Backbone(nn.Module):
             FeatureInfo(stage=i, stride=stride, width=width)
             for i, (stride, width) in enumerate(zip(spec.strides, spec.widths, strict=True))
         )
-        self.is_fixed_size = any(_is_fixed_size(layer) for _, layer in spec.layers())
+        self.is_fixed_size = any(BLOCKS[layer.kind].fixes_side(layer) for _, layer in spec.layers())
 
     def forward(self, x_BCHW: Tensor) -> Tensor | list[Tensor]:
         """Run on images `(B, 3, H, W)`."""
@@ -163,8 +163,3 @@ def _stages(spec: ArchSpec) -> list[Stage]:
         width = stage.width
         stages.append(Stage(entry, [_make(block, width, side) for block in stage.blocks]))
     return stages
-
-
-def _is_fixed_size(spec: BlockSpec) -> bool:
-    attends_in_windows = spec.kind == "mhsa" and (spec.window is not None or spec.position == "bias")
-    return BLOCKS[spec.kind].is_fixed_size or attends_in_windows

@@ -5,19 +5,19 @@ error ends in a message and not in a machine out of memory.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from archlab.errors import SpecError, UnknownNameError, four_parts, unknown_name
 from archlab.model.block import Block, Problem
 from archlab.model.blocks import BLOCKS
 from archlab.model.heads import HEADS
 from archlab.model.layers import ACTS
-from archlab.model.positions import POSITIONS
 from archlab.spec import ArchSpec, BlockSpec, HeadSpec
 
 __all__ = ["check", "check_layer"]
 
-_NORMS = ("bn", "bn_last", "ln")
+_NORMS = tuple(sorted({word for kind in BLOCKS.values() for word in kind.norms}))
+_POSITIONS = tuple(sorted({word for kind in BLOCKS.values() for word in kind.positions}))
 _EVERY_KIND = frozenset({"kind", "width", "stride", "norm", "eps"})
 _BOUNDS = {
     "stride": (1, 64),
@@ -62,15 +62,15 @@ def check_layer(spec: BlockSpec, in_width: int, in_side: int, *, path: str, role
     return kind.out_side(spec, in_side)
 
 
-def _problems(spec: BlockSpec, kind: type[Block], in_width: int, in_side: int, role: str) -> Iterable[Problem]:
+def _problems(spec: BlockSpec, kind: type[Block], in_width: int, in_side: int, role: str) -> Iterator[Problem]:
     yield from _role_problems(spec, kind, in_width, role)
     yield from _field_problems(spec, kind)
-    yield from _number_problems(spec)
-    yield from _kernel_problems(spec)
+    yield from _number_problems(spec, kind)
+    yield from _kernel_problems(spec, kind)
     yield from _shape_problems(spec, kind, in_side)
 
 
-def _role_problems(spec: BlockSpec, kind: type[Block], in_width: int, role: str) -> Iterable[Problem]:
+def _role_problems(spec: BlockSpec, kind: type[Block], in_width: int, role: str) -> Iterator[Problem]:
     if role not in kind.roles:
         fitting = ", ".join(sorted(name for name, other in BLOCKS.items() if role in other.roles))
         wanted = "the entry of a stage" if role == "entry" else "a block after the entry"
@@ -95,7 +95,7 @@ def _role_problems(spec: BlockSpec, kind: type[Block], in_width: int, role: str)
         )
 
 
-def _field_problems(spec: BlockSpec, kind: type[Block]) -> Iterable[Problem]:
+def _field_problems(spec: BlockSpec, kind: type[Block]) -> Iterator[Problem]:
     given = {f.name for f in dataclasses.fields(spec) if getattr(spec, f.name) is not None}
     for name in sorted(kind.needs - given):
         yield Problem(f"kind {spec.kind!r} needs {name}", "nothing", ", ".join(sorted(kind.needs)), f"set {name}")
@@ -109,7 +109,7 @@ def _field_problems(spec: BlockSpec, kind: type[Block]) -> Iterable[Problem]:
         )
 
 
-def _number_problems(spec: BlockSpec) -> Iterable[Problem]:
+def _number_problems(spec: BlockSpec, kind: type[Block]) -> Iterator[Problem]:
     for name, (low, high) in _BOUNDS.items():
         value = getattr(spec, name)
         values = value if isinstance(value, tuple) else () if value is None else (value,)
@@ -120,62 +120,46 @@ def _number_problems(spec: BlockSpec) -> Iterable[Problem]:
                 yield Problem(f"{name} is out of range", number, f"{low} to {high}", f"choose another {name}")
     if spec.eps is not None and not 0 < spec.eps < 1:
         yield Problem("eps is out of range", spec.eps, "more than 0, less than 1", "choose e.g. 1e-5, or leave it out")
-    if (isinstance(spec.key_dim, tuple) and spec.kind != "cga") or (
-        isinstance(spec.value_dim, tuple) and spec.kind != "cga"
-    ):
-        yield Problem(
-            f"heads of kind {spec.kind!r} have one width",
-            f"key_dim {spec.key_dim}, value_dim {spec.value_dim}",
-            "one number; widths per head are for kind 'cga'",
-            "give one number",
-        )
-
-
-_MANY_KERNELS = frozenset({"cga", "msla", "overlap_stem"})
-_PATCHES = frozenset({"norm_patch", "patchify"})
-
-
-def _kernel_problems(spec: BlockSpec) -> Iterable[Problem]:
-    kernels = spec.kernels or ()
-    if len(kernels) > 1 and spec.kind not in _MANY_KERNELS:
-        yield Problem(
-            f"kind {spec.kind!r} has one kernel", f"kernels {list(kernels)[:8]}", "one kernel", "give one kernel"
-        )
-    for kernel in kernels:
-        if kernel % 2 == 0 and spec.kind not in _PATCHES:
+    for name in ("key_dim", "value_dim"):
+        if isinstance(getattr(spec, name), tuple) and name not in kind.per_head:
             yield Problem(
-                f"a kernel of side {kernel} has no middle",
-                f"kernels {list(kernels)[:8]}",
-                "odd kernels",
-                "choose odd kernels",
+                f"heads of kind {spec.kind!r} have one {name}", getattr(spec, name), "one number", "give one number"
             )
 
 
-def _shape_problems(spec: BlockSpec, kind: type[Block], in_side: int) -> Iterable[Problem]:
-    out_side = kind.out_side(spec, in_side)
-    if out_side < 1 or spec.stride > in_side:
+def _kernel_problems(spec: BlockSpec, kind: type[Block]) -> Iterator[Problem]:
+    kernels = spec.kernels or ()
+    given = f"kernels {list(kernels)[:8]}"
+    if len(kernels) > 1 and not kind.has_many_kernels:
+        yield Problem(f"kind {spec.kind!r} has one kernel", given, "one kernel", "give one kernel")
+    for kernel in kernels:
+        if kernel % 2 == 0 and kind.has_odd_kernels:
+            yield Problem(f"a kernel of side {kernel} has no middle", given, "odd kernels", "choose odd kernels")
+
+
+def _shape_problems(spec: BlockSpec, kind: type[Block], in_side: int) -> Iterator[Problem]:
+    if spec.stride > in_side:
         yield Problem(
             "the map is smaller than the stride",
             f"side {in_side}, stride {spec.stride}",
             f"a side of {spec.stride} or more",
             "choose a larger resolution or fewer stages",
         )
-    if spec.kind in {"cga", "mhsa"}:
-        window = min(spec.window or in_side, in_side)
-        if window * window > _MAX_POSITIONS:
-            yield Problem(
-                "softmax attention over too many positions",
-                f"{window}×{window}",
-                f"at most {_MAX_POSITIONS} positions",
-                "set a window, or attend in a later stage",
-            )
+    window = min(spec.window or in_side, in_side)
+    if kind.relates_positions and window * window > _MAX_POSITIONS:
+        yield Problem(
+            "softmax attention over too many positions",
+            f"{window}×{window}",
+            f"at most {_MAX_POSITIONS} positions",
+            "set a window, or attend in a later stage",
+        )
 
 
 def _check_words(spec: BlockSpec, kind: type[Block], path: str) -> None:
     for name, table, own in (
         ("norm", _NORMS, kind.norms),
         ("act", tuple(ACTS), tuple(ACTS)),
-        ("position", POSITIONS, kind.positions),
+        ("position", _POSITIONS, kind.positions),
     ):
         word = getattr(spec, name)
         if word is None:

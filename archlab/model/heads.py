@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from archlab.model.block import Problem
 from archlab.model.folding import fold_norm_into_next
-from archlab.model.layers import ACTS, BatchNorm1d, BatchNorm2d, ConvNorm, LayerNorm, Linear
+from archlab.model.layers import ACTS, BN_EPS, BatchNorm1d, BatchNorm2d, ConvNorm, LayerNorm, Linear
 from archlab.spec import HeadSpec
 
-__all__ = ["HEADS", "ConvHead", "Head", "NormPoolHead", "PoolHead"]
+__all__ = ["HEADS", "Head"]
 
 
 class Head(nn.Module):
@@ -50,11 +50,7 @@ class PoolHead(Head):
 
     def __init__(self, spec: HeadSpec, width: int, classes: int) -> None:
         super().__init__()
-        self.norm: nn.Module
-        if spec.norm == "bn":
-            self.norm = BatchNorm1d(width, eps=1e-5 if spec.eps is None else spec.eps)
-        else:
-            self.norm = LayerNorm(width, eps=1e-6 if spec.eps is None else spec.eps)
+        self.norm: nn.Module = (BatchNorm1d if spec.norm == "bn" else LayerNorm)(width, spec.eps)
         self.fc = Linear(width, classes)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -76,7 +72,7 @@ class NormPoolHead(Head):
 
     def __init__(self, spec: HeadSpec, width: int, classes: int) -> None:
         super().__init__()
-        self.norm: nn.Module = BatchNorm2d(width, eps=1e-5 if spec.eps is None else spec.eps)
+        self.norm: nn.Module = BatchNorm2d(width, spec.eps)
         self.fc = Linear(width, classes)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -103,10 +99,10 @@ class ConvHead(Head):
     def __init__(self, spec: HeadSpec, width: int, classes: int) -> None:
         super().__init__()
         assert spec.act is not None
-        eps = 1e-5 if spec.eps is None else spec.eps
+        eps = BN_EPS if spec.eps is None else spec.eps
         self.in_conv = ConvNorm(width, spec.widths[0], act=spec.act, eps=eps)
         self.hidden = Linear(spec.widths[0], spec.widths[1], bias=False)
-        self.norm = LayerNorm(spec.widths[1], eps=eps)
+        self.norm = LayerNorm(spec.widths[1], eps)
         self.act = ACTS[spec.act]()
         self.fc = Linear(spec.widths[1], classes)
 

@@ -18,6 +18,7 @@ from archlab.model.folding import fold_norm_into_previous
 
 __all__ = [
     "ACTS",
+    "BN_EPS",
     "BatchNorm1d",
     "BatchNorm2d",
     "Conv2d",
@@ -41,8 +42,9 @@ ACTS: dict[str, Callable[[], nn.Module]] = {
 }
 """Word of the spec → activation."""
 
+BN_EPS = 1e-5
+LN_EPS = 1e-6
 _STD = 0.02
-_EPS = {"bn": 1e-5, "ln": 1e-6}
 
 
 @runtime_checkable
@@ -102,6 +104,9 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     starts_at_zero = False
 
+    def __init__(self, width: int, eps: float | None = None) -> None:
+        super().__init__(width, eps=BN_EPS if eps is None else eps)
+
     def reset_parameters(self) -> None:
         """Leave the first values to `reset`."""
 
@@ -115,6 +120,9 @@ class BatchNorm2d(nn.BatchNorm2d):
 class BatchNorm1d(nn.BatchNorm1d):
     """nn.BatchNorm1d with a late start."""
 
+    def __init__(self, width: int, eps: float | None = None) -> None:
+        super().__init__(width, eps=BN_EPS if eps is None else eps)
+
     def reset_parameters(self) -> None:
         """Leave the first values to `reset`."""
 
@@ -127,6 +135,9 @@ class BatchNorm1d(nn.BatchNorm1d):
 
 class LayerNorm(nn.LayerNorm):
     """nn.LayerNorm over the last axis, with a late start."""
+
+    def __init__(self, width: int, eps: float | None = None) -> None:
+        super().__init__(width, eps=LN_EPS if eps is None else eps)
 
     def reset_parameters(self) -> None:
         """Leave the first values to `reset`."""
@@ -148,8 +159,7 @@ class LayerNorm2d(LayerNorm):
 
 def norm_2d(norm: str, width: int, eps: float | None) -> nn.Module:
     """Build the norm of a map: `bn` or `ln`, with the word's own epsilon when `eps` is None."""
-    epsilon = _EPS[norm] if eps is None else eps
-    return LayerNorm2d(width, eps=epsilon) if norm == "ln" else BatchNorm2d(width, eps=epsilon)
+    return LayerNorm2d(width, eps) if norm == "ln" else BatchNorm2d(width, eps)
 
 
 def is_jit_tracing() -> bool:

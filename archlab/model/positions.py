@@ -11,10 +11,7 @@ from torch import Generator, Tensor, nn
 
 from archlab.model.layers import Conv2d, is_jit_tracing
 
-__all__ = ["POSITIONS", "FourierPosition", "RelativeBias", "fourier_table"]
-
-POSITIONS = ("bias", "fourier")
-"""Words of the spec: a relative bias per pair of positions, or a Fourier encoding added to the tokens."""
+__all__ = ["FourierPosition", "RelativeBias", "fourier_table"]
 
 _FREQUENCIES = 32
 _TEMPERATURE = 10_000

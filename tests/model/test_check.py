@@ -56,7 +56,7 @@ IMPOSSIBLE: list[tuple[ArchSpec, str]] = [
     (net(but(CGA, key_dim=(8, 8))), r"key_dim is not given for every head"),
     (net(but(MHSA, heads=5)), r"48 channels do not divide into 5 heads.*or give key_dim and value_dim"),
     (net(but(MHSA, heads=5, key_dim=8)), r"48 channels do not divide into 5 heads"),
-    (net(but(MHSA, key_dim=(8, 8, 8, 8))), r"heads of kind 'mhsa' have one width"),
+    (net(but(MHSA, key_dim=(8, 8, 8, 8))), r"heads of kind 'mhsa' have one key_dim"),
     (net(but(MHSA, position="bias"), resolution=1024), r"attention over too many positions; given: 128×128"),
     (net(but(CONV, width=48, kernels=(6,))), r"a kernel of side 6 has no middle; given: kernels \[6\]; allowed: odd"),
     (net(but(CONV, width=48, kernels=(3, 5))), r"kind 'convnext' has one kernel; given: kernels \[3, 5\]"),

@@ -29,7 +29,9 @@ class CascadedGroupAttention(Block):
     needs = frozenset({"heads", "key_dim", "kernels", "norm", "act"})
     allows = frozenset({"value_dim", "window", "position"})
     positions = ("bias",)
-    is_fixed_size = True
+    per_head = frozenset({"key_dim", "value_dim"})
+    has_many_kernels = True
+    relates_positions = True
 
     def __init__(self, spec: BlockSpec, in_width: int, in_side: int) -> None:
         super().__init__()
@@ -71,6 +73,11 @@ class CascadedGroupAttention(Block):
                     f"give one {name} per head",
                 )
         return None
+
+    @classmethod
+    def fixes_side(cls, spec: BlockSpec) -> bool:
+        """Windows are cut for one side."""
+        return True
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Add the branch."""

@@ -34,11 +34,7 @@ class ConvNeXt(Block):
         self.on_maps = spec.norm == "bn"
         self.conv_dw = Conv2d(in_width, in_width, kernel, padding=kernel // 2, groups=in_width, bias=spec.norm == "ln")
         self.conv_dw.has_norm = self.on_maps
-        self.norm: nn.Module
-        if self.on_maps:
-            self.norm = BatchNorm2d(in_width, eps=1e-5 if spec.eps is None else spec.eps)
-        else:
-            self.norm = LayerNorm(in_width, eps=1e-6 if spec.eps is None else spec.eps)
+        self.norm: nn.Module = (BatchNorm2d if self.on_maps else LayerNorm)(in_width, spec.eps)
         self.mlp = Mlp(in_width, spec.hidden, spec.act, on_maps=self.on_maps)
         self.gamma: nn.Parameter | None = nn.Parameter(torch.empty(in_width))
 

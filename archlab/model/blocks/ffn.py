@@ -34,7 +34,7 @@ class FeedForward(Block):
             self.mlp.add_module("act", ACTS[spec.act]())
             self.mlp.add_module("fc2", ConvNorm(spec.hidden, in_width, eps=spec.eps, starts_at_zero=True))
         else:
-            self.norm = LayerNorm(in_width, eps=1e-6 if spec.eps is None else spec.eps)
+            self.norm = LayerNorm(in_width, spec.eps)
             self.mlp = Mlp(in_width, spec.hidden, spec.act, on_maps=False)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ class SelfAttention(Block):
     allows = frozenset({"key_dim", "value_dim", "window", "position"})
     norms = ("bn", "ln")
     positions = ("bias", "fourier")
+    relates_positions = True
 
     def __init__(self, spec: BlockSpec, in_width: int, in_side: int) -> None:
         super().__init__()
@@ -51,7 +52,7 @@ class SelfAttention(Block):
             self.qkv = ConvNorm(in_width, inner, eps=spec.eps)
             self.proj = ConvNorm(values, in_width, eps=spec.eps, starts_at_zero=True)
         else:
-            self.norm = LayerNorm(in_width, eps=1e-6 if spec.eps is None else spec.eps)
+            self.norm = LayerNorm(in_width, spec.eps)
             self.qkv = Linear(in_width, inner)
             self.proj = Linear(values, in_width)
         self.softmax = nn.Softmax(dim=-1)
@@ -68,6 +69,11 @@ class SelfAttention(Block):
                 "choose other heads, or give key_dim and value_dim",
             )
         return None
+
+    @classmethod
+    def fixes_side(cls, spec: BlockSpec) -> bool:
+        """Windows and bias tables are made for one side."""
+        return spec.window is not None or spec.position == "bias"
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Add the branch."""

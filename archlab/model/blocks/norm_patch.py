@@ -22,6 +22,7 @@ class NormPatch(Block):
     roles = frozenset({"entry"})
     needs = frozenset({"kernels", "norm"})
     norms = ("bn", "ln")
+    has_odd_kernels = False
     foreign = dict.fromkeys(("timm", "official"), (("norm", "0"), ("conv", "1")))
 
     def __init__(self, spec: BlockSpec, in_width: int, in_side: int) -> None:

@@ -19,6 +19,7 @@ class OverlapStem(Block):
 
     roles = frozenset({"entry"})
     needs = frozenset({"kernels", "norm", "act"})
+    has_many_kernels = True
 
     def __init__(self, spec: BlockSpec, in_width: int, in_side: int) -> None:
         super().__init__()

@@ -20,6 +20,7 @@ class Patchify(Block):
     roles = frozenset({"entry"})
     needs = frozenset({"kernels", "norm"})
     norms = ("bn", "ln")
+    has_odd_kernels = False
     foreign = dict.fromkeys(("timm", "official"), (("patches.conv", "0"), ("patches.norm", "1")))
 
     def __init__(self, spec: BlockSpec, in_width: int, in_side: int) -> None:

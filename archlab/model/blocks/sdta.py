@@ -100,10 +100,11 @@ class Sdta(Block):
         self.on_maps = spec.norm == "bn"
         self.convs = SplitConvs(in_width, spec.splits, spec.kernels[0])
         self.pos_embd = None if spec.position is None else FourierPosition(in_width, in_side)
-        self.norm_xca = _norm(spec, in_width)
+        norm = BatchNorm2d if self.on_maps else LayerNorm
+        self.norm_xca = norm(in_width, spec.eps)
         self.xca = CrossCovariance(in_width, spec.heads, spec.key_dim or in_width // spec.heads, on_maps=self.on_maps)
         self.gamma_xca: nn.Parameter | None = nn.Parameter(torch.empty(in_width))
-        self.norm = _norm(spec, in_width)
+        self.norm: nn.Module = norm(in_width, spec.eps)
         self.mlp = Mlp(in_width, spec.hidden, spec.act, on_maps=self.on_maps)
         self.gamma: nn.Parameter | None = nn.Parameter(torch.empty(in_width))
 
@@ -166,12 +167,6 @@ class Sdta(Block):
         if isinstance(self.norm, BatchNorm2d):
             fold_norm_into_next(self.norm, self.mlp.fc1)
             self.norm = nn.Identity()
-
-
-def _norm(spec: BlockSpec, width: int) -> nn.Module:
-    if spec.norm == "bn":
-        return BatchNorm2d(width, eps=1e-5 if spec.eps is None else spec.eps)
-    return LayerNorm(width, eps=1e-6 if spec.eps is None else spec.eps)
 
 
 def _scaled(y: Tensor, gamma_C: Tensor | None, *, on_maps: bool = False) -> Tensor:
