@@ -1,5 +1,6 @@
 """Our networks layer by layer against the walk over the whole, and other people's networks against torch's counter."""
 
+import random
 import warnings
 
 import pytest
@@ -15,6 +16,7 @@ from archlab.families import all_published, published
 from archlab.model import timm_gate
 from archlab.model.build import build
 from archlab.model.deploy import deploy
+from archlab.space import default, names
 from archlab.spec import ArchSpec, BlockSpec, StageSpec
 
 NAMES = [row.name for row in all_published()]
@@ -47,6 +49,19 @@ def test_layer_by_layer_gives_the_rows_of_the_whole(name: str) -> None:
     assert layered.unread == whole.unread == ()
     assert (layered.resolution, layered.batch, layered.digest) == (spec.resolution, 1, spec.digest)
     assert count(layered).macs == count(whole).macs == sum(row.macs for row in layered.rows)
+
+
+@pytest.mark.parametrize("name", names())
+def test_random_points_of_every_space_agree_three_ways(name: str) -> None:
+    space, rng = default(name), random.Random(7)
+    for _ in range(6):
+        spec = space.decode(space.sample(rng))
+        module = build(spec, device="meta")
+        layered = trace(spec, memo=Memo())
+        assert layered.rows == trace(module).rows
+        assert layered.params == sum(parameter.numel() for parameter in module.parameters())
+        shape = (1, 3, spec.resolution, spec.resolution)
+        assert count(layered).macs == sum(torch_macs(module, shape).values())
 
 
 @pytest.mark.parametrize(
