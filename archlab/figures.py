@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -80,6 +81,13 @@ class FrontPicture:
     budgets_ms: tuple[float, ...] = ()
 
 
+class _Shown(Figure):
+    """A figure that a notebook shows when it is the last value of a cell."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self, dpi=110)
+
+
 def view(points: Sequence[FrontPoint], budgets_ms: Sequence[float]) -> tuple[tuple[float, float], tuple[float, float]]:
     """Choose the part of the plane to show first: up to 1.6 times the budget, and the scores that lie there.
 
@@ -140,21 +148,20 @@ def published_labels(
 
     Args:
         points: Every point of the picture.
-        xlim: Ends of the latency axis.
-        ylim: Ends of the score axis.
+        xlim, ylim: Ends of the latency axis and of the score axis.
         aspect: Width of the plot divided by its height.
         em: Height of the letters, in heights of the plot.
     """
 
-    def place(point: FrontPoint) -> tuple[float, float]:
-        across = (point.latency_ms - xlim[0]) / (xlim[1] - xlim[0])
-        return across * aspect, (point.score - ylim[0]) / (ylim[1] - ylim[0])
+    def place(ms: float, score: float) -> Place:
+        return (ms - xlim[0]) / (xlim[1] - xlim[0]) * aspect, (score - ylim[0]) / (ylim[1] - ylim[0])
 
     seen = [p for p in points if xlim[0] <= p.latency_ms <= xlim[1] and ylim[0] <= p.score <= ylim[1]]
     named = [p for p in seen if p.role == "published"]
-    hard = [place(p) for p in seen if p.role == "front"]
-    soft = [place(p) for p in seen if p.role not in {"front", "published"}]
-    places, labels = [place(p) for p in named], [p.label for p in named]
+    hard = [place(p.latency_ms, p.score) for p in seen if p.role == "front"]
+    soft = [place(p.latency_ms, p.score) for p in seen if p.role not in {"front", "published"}]
+    soft += [place(float(ms), p.score) for p in seen if p.interval_ms for ms in np.linspace(*p.interval_ms, 9)]
+    places, labels = [place(p.latency_ms, p.score) for p in named], [p.label for p in named]
     sides = label_sides(places, labels, hard=hard, soft=soft, right=aspect, em=em)
     return list(zip(named, sides, strict=True))
 
@@ -164,10 +171,9 @@ def draw_front(picture: FrontPicture, *, width_in: float = 8.0, height_in: float
 
     Args:
         picture: What to draw.
-        width_in: Width of the figure in inches.
-        height_in: Height of the figure in inches.
+        width_in, height_in: Size of the figure in inches.
     """
-    figure = Figure(figsize=(width_in, height_in), layout="constrained", facecolor="white")
+    figure = _Shown(figsize=(width_in, height_in), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     _frame(axes, picture)
@@ -177,8 +183,7 @@ def draw_front(picture: FrontPicture, *, width_in: float = 8.0, height_in: float
     _published(axes, picture.points, width_in / height_in)
     for budget in sorted(set(picture.budgets_ms)):
         axes.axvline(budget, color=COLOURS["budget"], linestyle=(0, (5, 3)), linewidth=1.2, zorder=1.5)
-        top = axes.get_xaxis_transform()
-        axes.text(budget, 1.008, f"budget {budget:g} ms", transform=top, ha="center", va="bottom", fontsize=8.5,
+        axes.text(budget, 1.008, f"budget {budget:g} ms", transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=8.5,
                   color=COLOURS["budget"])  # fmt: skip
     if picture.points:
         axes.legend(loc="lower right", fontsize=8, frameon=True, framealpha=0.92, edgecolor=COLOURS["grid"])

@@ -154,3 +154,7 @@ def test_names_are_not_mathematics() -> None:
         title=odd,
     )
     assert "<b>" not in svg(draw_front(drawn))
+
+
+def test_a_notebook_shows_the_figure() -> None:
+    assert getattr(draw_front(picture("measured")), "_repr_png_")().startswith(b"\x89PNG\r\n")  # noqa: B009

@@ -22,7 +22,7 @@ _TITLES = {
     "published": "published models",
 }
 _SIZES = {"infeasible": 6, "feasible": 6, "tie": 8, "front": 10, "published": 9}
-_ASPECT = 2.0
+_ASPECT = 2.3
 """Width of the plot over its height on a desktop, for placing labels."""
 _SIDES = {"right": "middle right", "left": "middle left", "top": "top center", "bottom": "bottom center"}
 
@@ -45,6 +45,7 @@ def front_chart(picture: FrontPicture, dots: Sequence[Dot]) -> str:
         own = [dot for dot in dots if dot.point.role == "front" and dot.point.study == study]
         for trace in _front(own, SERIES[index % len(SERIES)], study if len(studies) > 1 else ""):
             chart.add_trace(trace)
+    chart.add_trace(_labels(picture))
     for budget in picture.budgets_ms:
         _budget(chart, budget)
     across, up = figures.view(picture.points, picture.budgets_ms)
@@ -119,17 +120,29 @@ def _published(picture: FrontPicture, dots: Sequence[Dot], kind: str) -> go.Scat
     """Published models; one that is on the front itself shows as a rim around the front's marker."""
     on_front = {(point.latency_ms, point.score) for point in picture.points if point.role == "front"}
     small, large = _SIZES["published"], _SIZES["front"] + 6
-    trace = _scatter(dots, f"{_TITLES['published']}, {kind}", {
+    return _scatter(dots, f"{_TITLES['published']}, {kind}", {
         "symbol": _symbol(kind), "color": COLOURS["published"],
         "size": [large if (dot.point.latency_ms, dot.point.score) in on_front else small for dot in dots],
+        "opacity": 1.0,
         "line": {"width": 1.2, "color": "white"},
     })  # fmt: skip
+
+
+def _labels(picture: FrontPicture) -> go.Scatter:
+    """Names of the published models, on top of all else; a name without a free place is left to the hover."""
     sides = _sides(picture)
-    trace.mode = "markers+text"
-    trace.text = [html.escape(dot.point.label) if sides.get(dot.point.label) else "" for dot in dots]
-    trace.textposition = [_SIDES[sides.get(dot.point.label) or "right"] for dot in dots]
-    trace.textfont = {"size": 11.5, "color": COLOURS["published"]}
-    return trace
+    named = [p for p in picture.points if p.role == "published" and sides.get(p.label)]
+    return go.Scatter(
+        x=[point.latency_ms for point in named],
+        y=[point.score for point in named],
+        text=[html.escape(point.label) for point in named],
+        textposition=[_SIDES[sides[point.label] or "right"] for point in named],
+        textfont={"size": 11.5, "color": COLOURS["published"]},
+        mode="markers+text",
+        marker={"size": _SIZES["published"], "opacity": 0},  # unseen: it keeps the text off the marker below
+        hoverinfo="skip",
+        showlegend=False,
+    )
 
 
 def _sides(picture: FrontPicture) -> dict[str, str | None]:
@@ -140,7 +153,7 @@ def _sides(picture: FrontPicture) -> dict[str, str | None]:
     whole = ((0.0, 1.04 * far or 1.0), (min(scores), max(scores) + (max(scores) == min(scores))))
     found: dict[str, str | None] = {}
     for across, up in (near, whole):
-        for point, side in figures.published_labels(picture.points, across, up, _ASPECT, 0.033):
+        for point, side in figures.published_labels(picture.points, across, up, _ASPECT, 0.03):
             found.setdefault(point.label, side)
     return found
 

@@ -74,11 +74,11 @@ def test_one_axis_never_mixes(study: Study, change: dict[str, object]) -> None:
 
 def test_chart_of_a_clocked_front_has_a_step(study: Study) -> None:
     chart = json.loads(charts.front_chart(picture.picture([study]), picture.dots([study])))
-    lines = [trace for trace in chart["data"] if "lines" in trace["mode"]]
+    lines = [trace for trace in chart["data"] if trace["mode"] == "lines"]
     assert [(line["line"]["shape"], line["x"], line["y"]) for line in lines] == [("hv", [2.0], [10.0])]
-    assert {trace["marker"]["symbol"].removesuffix("-open") for trace in chart["data"] if "marker" in trace} == {
-        "circle"
-    }
+    shapes = {trace["marker"]["symbol"].removesuffix("-open") for trace in chart["data"] if "customdata" in trace}
+    assert shapes == {"circle"}
+    assert [trace["text"] for trace in chart["data"] if "text" in trace] == [["convnext_tiny"]]
     bars = next(trace["error_x"] for trace in chart["data"] if "error_x" in trace)
     assert bars["array"] == pytest.approx([0.1]) and bars["arrayminus"] == pytest.approx([0.1])
     assert chart["layout"]["shapes"][0]["x0"] == 5.0
@@ -88,9 +88,9 @@ def test_chart_of_estimates_joins_nothing(record: MakeRecord, study_of: StudyOf)
     study = study_of(*(record(n, n, 1.0 + n, 0.5, kind="estimated") for n in range(3)))
     text = charts.front_chart(picture.picture([study]), picture.dots([study]))
     chart = json.loads(text)
-    assert all(trace["mode"] == "markers" for trace in chart["data"])
-    assert {trace["marker"]["symbol"] for trace in chart["data"]} == {"diamond"}
-    assert [trace["name"] for trace in chart["data"]] == ["front, estimated"]
+    front, labels = chart["data"]
+    assert (front["mode"], front["marker"]["symbol"], front["name"]) == ("markers", "diamond", "front, estimated")
+    assert (labels["mode"], labels["x"]) == ("markers+text", [])
     assert "measured" not in text
 
 

@@ -18,7 +18,7 @@
     chart.layout.margin.r = 8;
     chart.layout.dragmode = false;
     chart.layout.xaxis.title.text = chart.layout.xaxis.title.text.replace("(ms), ", "(ms),<br>");
-    chart.data.forEach(function (trace) { if (trace.mode === "markers+text") trace.mode = "markers"; });
+    chart.data.forEach(function (trace) { if (trace.mode === "markers+text") trace.visible = false; });
   }
 
   function view(button) {
