@@ -183,8 +183,8 @@ def draw_front(picture: FrontPicture, *, width_in: float = 8.0, height_in: float
     _published(axes, picture.points, width_in / height_in)
     for budget in sorted(set(picture.budgets_ms)):
         axes.axvline(budget, color=COLOURS["budget"], linestyle=(0, (5, 3)), linewidth=1.2, zorder=1.5)
-        axes.text(budget, 1.008, f"budget {budget:g} ms", transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=8.5,
-                  color=COLOURS["budget"])  # fmt: skip
+        axes.text(budget, 1.008, f"budget {budget:g} ms", transform=axes.get_xaxis_transform(), ha="center",
+                  va="bottom", fontsize=8.5, color=COLOURS["budget"])  # fmt: skip
     if picture.points:
         axes.legend(loc="lower right", fontsize=8, frameon=True, framealpha=0.92, edgecolor=COLOURS["grid"])
     return figure
