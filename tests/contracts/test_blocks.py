@@ -250,3 +250,15 @@ def test_attention_maps_can_be_hooked(spec: BlockSpec) -> None:
     assert len(maps) == (spec.heads if spec.kind == "cga" else 1)
     for attn in maps:
         torch.testing.assert_close(attn.sum(-1), torch.ones(attn.shape[:-1]))
+
+
+@pytest.mark.parametrize("spec", CASES)
+def test_the_graph_can_be_taken_out_whole_and_shows_every_product(spec: BlockSpec) -> None:
+    layer = randomised(spec)
+    program = torch.export.export(layer, (image(),))
+    torch.testing.assert_close(program.module()(image()), layer(image()))
+    calls = [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
+    assert not any("scaled_dot_product" in call for call in calls)
+    if spec.kind in {"cga", "mhsa", "msla", "sdta"}:
+        products = sum(call.startswith("aten.matmul") for call in calls)
+        assert products == (2 * (spec.heads or 0) if spec.kind == "cga" else 2)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from archlab.families import published
 from archlab.model.build import build
@@ -59,6 +60,15 @@ def test_batchnorm_leaves_with_its_parameters() -> None:
     before = sum(parameter.numel() for parameter in module.parameters())
     after = sum(parameter.numel() for parameter in deploy(module).parameters())
     assert before - after == 2 * channels - channels + 2 * 192
+
+
+def test_the_skip_around_a_depthwise_convolution_is_a_one_in_its_middle() -> None:
+    module = build(published("efficientvit_m0").spec)
+    before, after = (network.stages[0].blocks[0] for network in (module, deploy(module)))
+    assert before.has_skip
+    assert not after.has_skip
+    assert before.dw.norm.weight.abs().max() == 0  # as it starts, so the branch is nothing and the skip everything
+    assert torch.equal(after.dw.conv.weight, functional.pad(torch.ones(64, 1, 1, 1), (1, 1, 1, 1)))
 
 
 def test_layer_norm_stays() -> None:

@@ -88,16 +88,17 @@ class CascadedGroupAttention(Block):
 
     def _heads(self, x_PCSS: Tensor) -> list[Tensor]:
         bias_hNN = None if self.bias is None else self.bias()
+        area = self.window * self.window
         groups = x_PCSS.split(self.group, dim=1)
         outputs: list[Tensor] = []
         for i, (qkv, dw) in enumerate(zip(self.qkvs, self.dws, strict=True)):
             feed_PCSS = self._cascade(groups[i], outputs[-1]) if i else groups[0]
             q, v = self.key_dims[i], self.value_dims[i]
             q_PqSS, k_PqSS, v_PvSS = qkv(feed_PCSS).split([q, q, v], dim=1)
-            q_PqN = dw(q_PqSS).flatten(2) * q**-0.5
-            logits_PNN = q_PqN.transpose(1, 2) @ k_PqSS.flatten(2)
+            q_PqN = dw(q_PqSS).reshape(-1, q, area) * q**-0.5
+            logits_PNN = q_PqN.transpose(1, 2) @ k_PqSS.reshape(-1, q, area)
             attn_PNN = self.softmax(logits_PNN if bias_hNN is None else logits_PNN + bias_hNN[i])
-            out_PvN = v_PvSS.flatten(2) @ attn_PNN.transpose(1, 2)
+            out_PvN = v_PvSS.reshape(-1, v, area) @ attn_PNN.transpose(1, 2)
             outputs.append(out_PvN.reshape(-1, v, self.window, self.window))
         return outputs
 
