@@ -18,8 +18,8 @@ from matplotlib.patheffects import withStroke
 
 __all__ = [
     "COLOURS",
-    "SERIES",
-    "SHAPES",
+    "CYCLE",
+    "FORMS",
     "FrontPicture",
     "FrontPoint",
     "draw_front",
@@ -39,9 +39,9 @@ COLOURS = {
     "published": "#b45309",
     "budget": "#b3261e",
 }
-SERIES = ("#0b5fa5", "#7b3fa0", "#00796b", "#a33b5c", "#5b6b00", "#37474f")
+CYCLE = ("#0b5fa5", "#7b3fa0", "#00796b", "#a33b5c", "#5b6b00", "#37474f")
 """One colour per study where several share an axis."""
-SHAPES = {"measured": "circle", "estimated": "diamond", "published": "square"}
+FORMS = {"measured": "circle", "estimated": "diamond", "published": "square"}
 """Kind of a latency's source → marker shape."""
 _TITLES = {
     "infeasible": "over the budget",
@@ -232,7 +232,7 @@ def _scatter(axes: Axes, points: Iterable[FrontPoint], role: str) -> None:
 def _fronts(axes: Axes, points: Sequence[FrontPoint]) -> None:
     studies = list(dict.fromkeys(p.study for p in points))
     for index, study in enumerate(studies):
-        colour = SERIES[index % len(SERIES)]
+        colour = CYCLE[index % len(CYCLE)]
         own = sorted((p for p in points if p.study == study), key=lambda p: (p.latency_ms, p.score))
         if own and all(p.kind == "measured" for p in own):
             axes.step([p.latency_ms for p in own], [p.score for p in own], where="post", color=colour, linewidth=1.4,
@@ -272,7 +272,7 @@ def _by_kind(points: Iterable[FrontPoint]) -> list[tuple[str, list[FrontPoint]]]
 
 
 def _mark(kind: str) -> str:
-    return _MARKS[SHAPES.get(kind, "square")]
+    return _MARKS[FORMS.get(kind, "square")]
 
 
 def _plain(text: str) -> str:

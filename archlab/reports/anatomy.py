@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from archlab.cost.count import CostLine, CostReport
 from archlab.spec import ArchSpec, BlockSpec, StageSpec
 
-__all__ = ["ROLES", "Anatomy", "Chip", "Piece", "Repeat", "StageRow", "dissect", "layers"]
+__all__ = ["Anatomy", "Chip", "Piece", "Repeat", "StageRow", "dissect", "layers", "role_of"]
 
-ROLES = {
+_ROLES = {
     "convolution": {"convnext", "dw", "dsconv", "mbconv", "fused_mbconv", "resconv"},
     "attention": {"sdta", "cga", "msla", "mhsa"},
     "feed-forward": {"ffn"},
 }
-"""What a kind of block does, in one word."""
 _LONGEST = 8
 """Layers of the longest pattern that is looked for; a block of EfficientViT-MSRA has 5."""
 _OPS = {
@@ -112,10 +111,15 @@ def layers(stage: StageSpec) -> tuple[Repeat, ...]:
     blocks = stage.blocks
     while blocks:
         length, times = _pattern(blocks)
-        chips = tuple(_chip(block, _role(block.kind)) for block in blocks[:length])
+        chips = tuple(_chip(block, role_of(block.kind)) for block in blocks[:length])
         found.append(Repeat(times=times, chips=chips))
         blocks = blocks[length * times :]
     return tuple(found)
+
+
+def role_of(kind: str) -> str:
+    """Say in one word what a kind of block does: convolution, attention, feed-forward or other."""
+    return next((role for role, kinds in _ROLES.items() if kind in kinds), "other")
 
 
 def _pattern(blocks: tuple[BlockSpec, ...]) -> tuple[int, int]:
@@ -171,10 +175,6 @@ def _piece(name: str, lines: Sequence[CostLine], report: CostReport) -> Piece:
         macs_share=macs / max(report.macs, 1),
         traffic_share=sum(line.traffic_bytes for line in lines) / max(report.traffic_bytes, 1),
     )
-
-
-def _role(kind: str) -> str:
-    return next((role for role, kinds in ROLES.items() if kind in kinds), "other")
 
 
 def _chip(block: BlockSpec, role: str) -> Chip:

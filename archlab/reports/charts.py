@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from archlab import figures
-from archlab.figures import COLOURS, SERIES, SHAPES, FrontPicture
+from archlab.figures import COLOURS, CYCLE, FORMS, FrontPicture
 from archlab.reports.findings import Progress
 from archlab.reports.picture import Dot
 
@@ -43,7 +43,7 @@ def front_chart(picture: FrontPicture, dots: Sequence[Dot]) -> str:
         chart.add_trace(_published(picture, _chosen(dots, "published", kind), kind))
     for index, study in enumerate(studies):
         own = [dot for dot in dots if dot.point.role == "front" and dot.point.study == study]
-        for trace in _front(own, SERIES[index % len(SERIES)], study if len(studies) > 1 else ""):
+        for trace in _front(own, CYCLE[index % len(CYCLE)], study if len(studies) > 1 else ""):
             chart.add_trace(trace)
     chart.add_trace(_labels(picture))
     for budget in picture.budgets_ms:
@@ -64,7 +64,7 @@ def progress_charts(runs: Sequence[tuple[str, Progress]], score_title: str) -> t
     """
     best, volume = go.Figure(), go.Figure()
     for index, (name, run) in enumerate(runs):
-        line = {"color": SERIES[index % len(SERIES)], "width": 2, "shape": "hv"}
+        line = {"color": CYCLE[index % len(CYCLE)], "width": 2, "shape": "hv"}
         common = {"x": list(run.numbers), "mode": "lines", "line": line, "name": html.escape(name)}
         best.add_trace(go.Scatter(y=list(run.best), **common, hovertemplate="after trial %{x}: %{y:.5~g}"))
         volume.add_trace(go.Scatter(y=list(run.volume), **common, hovertemplate="after trial %{x}: %{y:.5~g}"))
@@ -171,7 +171,7 @@ def _scatter(dots: Sequence[Dot], name: str, marker: dict[str, Any]) -> go.Scatt
 
 
 def _symbol(kind: str, hollow: bool = False) -> str:
-    return SHAPES.get(kind, "square") + ("-open" if hollow else "")
+    return FORMS.get(kind, "square") + ("-open" if hollow else "")
 
 
 def _budget(chart: go.Figure, budget_ms: float) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 
 from archlab import format as fmt
 from archlab.reports import findings, sources
-from archlab.reports.anatomy import ROLES
+from archlab.reports.anatomy import role_of
 from archlab.reports.headline import published_name
 from archlab.reports.picture import score_spread
 from archlab.reports.study_files import Baseline, Study, interval_ms, latency_ms, latency_source, score
@@ -141,4 +141,4 @@ def _count(value: int | None) -> Cell:
 
 def _attention(spec: ArchSpec) -> str:
     kinds = dict.fromkeys(block.kind for stage in spec.stages for block in stage.blocks)
-    return ", ".join(kind for kind in kinds if kind in ROLES["attention"]) or "none"
+    return ", ".join(kind for kind in kinds if role_of(kind) == "attention") or "none"
