@@ -10,7 +10,7 @@ from torch import nn
 
 from archlab.spec import BlockSpec
 
-__all__ = ["Block", "Problem", "same_side"]
+__all__ = ["Block", "Problem"]
 
 
 class Problem(NamedTuple):
@@ -51,15 +51,10 @@ class Block(nn.Module):
 
     @classmethod
     def out_side(cls, spec: BlockSpec, in_side: int) -> int:
-        """Side of the output map."""
-        return same_side(in_side, spec.stride)
+        """Side of the output map, here that of odd kernels with half of them as padding."""
+        return (in_side - 1) // spec.stride + 1
 
     @classmethod
     def fixes_side(cls, spec: BlockSpec) -> bool:
         """Whether the layer takes maps of the side that it was built for only."""
         return False
-
-
-def same_side(in_side: int, stride: int) -> int:
-    """Side after a convolution with an odd kernel and half of it as padding."""
-    return (in_side - 1) // stride + 1

@@ -4,6 +4,7 @@ Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 """
 
 import dataclasses
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,8 @@ from archlab.spec import ArchSpec, BlockSpec, HeadSpec
 __all__ = ["Backbone", "FeatureInfo", "build", "build_head", "build_layer", "check", "initialise"]
 
 _MAX_PARAMS = 4_000_000_000
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,19 +117,14 @@ def build(spec: ArchSpec, *, device: str = "cpu", seed: int = 0, features_only: 
                 do="choose smaller widths",
             )
         )
-    module.to_empty(device=device)
-    initialise(module, seed=seed)
-    return module
+    return _fill(module, device, seed)
 
 
 def build_layer(spec: BlockSpec, in_width: int, in_side: int, *, device: str = "meta", seed: int = 0) -> Block:
     """Build one entry or block for a map of `in_width` channels and `in_side` rows and columns; nothing is checked."""
     with torch.device("meta"):
         layer = _make(spec, in_width, in_side)
-    if device != "meta":
-        layer.to_empty(device=device)
-        initialise(layer, seed=seed)
-    return layer
+    return layer if device == "meta" else _fill(layer, device, seed)
 
 
 def build_head(spec: HeadSpec, width: int, classes: int) -> Head:
@@ -145,6 +143,13 @@ def initialise(module: nn.Module, *, seed: int) -> None:
     for part in reversed(list(module.modules())):
         if isinstance(part, Resettable):
             part.reset(generator)
+
+
+def _fill(module: Module, device: str, seed: int) -> Module:
+    """Allocate and initialise; drawn on the CPU, so that a seed means the same weights on every device."""
+    module.to_empty(device="cpu")
+    initialise(module, seed=seed)
+    return module.to(device)
 
 
 def _make(spec: BlockSpec, in_width: int, in_side: int) -> Block:

@@ -191,6 +191,14 @@ def test_images_of_a_batch_do_not_mix(spec: BlockSpec) -> None:
 
 
 @pytest.mark.parametrize("spec", CASES)
+def test_half_precision_runs_and_stays_near(spec: BlockSpec) -> None:
+    layer = randomised(spec)
+    wanted, given = run(layer, image()), run(layer.bfloat16(), image().bfloat16())
+    assert given.dtype == torch.bfloat16
+    assert (given.float() - wanted).norm() <= 0.05 * wanted.norm()
+
+
+@pytest.mark.parametrize("spec", CASES)
 def test_every_parameter_learns(spec: BlockSpec) -> None:
     layer = randomised(spec)
     layer(image()).square().sum().backward()
