@@ -60,7 +60,8 @@ def naswot(module: nn.Module, images_BCHW: Tensor, seed: int) -> float:
     """Score a network: log |det K|, where K counts the activation bits that two images share.
 
     BatchNorm uses the statistics of the batch, as in the paper's code. Values depend on the number of images and
-    their side: compare only scores made alike.
+    their side: compare only scores made alike. Where every map grows by a factor c in area, K grows by c and the score
+    by B · log c.
 
     Args:
         module: A freshly initialised network.

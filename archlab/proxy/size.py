@@ -1,14 +1,15 @@
-"""The baselines that every proxy has to beat: how many parameters, how many multiply-adds."""
+"""The baselines that every proxy has to beat: parameters, multiply-adds, activations, as logarithms."""
 
 import math
 
 from torch import Tensor, nn
 
-from archlab.cost.count import count
+from archlab.cost.count import CostReport, count
 from archlab.cost.trace import trace
 from archlab.errors import ProxyError, four_parts
+from archlab.model.build import Backbone
 
-__all__ = ["log_macs", "log_params"]
+__all__ = ["log_activations", "log_macs", "log_params"]
 
 
 def log_params(module: nn.Module, images_BCHW: Tensor, seed: int) -> float:
@@ -17,8 +18,20 @@ def log_params(module: nn.Module, images_BCHW: Tensor, seed: int) -> float:
 
 
 def log_macs(module: nn.Module, images_BCHW: Tensor, seed: int) -> float:
-    """Natural logarithm of the multiply-adds for one image of the side shown (`design`'s counting convention)."""
-    return _log(count(trace(module, resolution=images_BCHW.shape[-1])).macs, "multiply-adds")
+    """Natural logarithm of the multiply-adds for one image of the side shown."""
+    return _log(_report(module, images_BCHW).macs, "multiply-adds")
+
+
+def log_activations(module: nn.Module, images_BCHW: Tensor, seed: int) -> float:
+    """Natural logarithm of the elements that all operators write for one image of the side shown."""
+    return _log(_report(module, images_BCHW).activation_elems, "activations")
+
+
+def _report(module: nn.Module, images_BCHW: Tensor) -> CostReport:
+    side = images_BCHW.shape[-1]
+    if isinstance(module, Backbone) and not module.features_only:
+        return count(trace(module.spec, resolution=side))
+    return count(trace(module, resolution=side))
 
 
 def _log(value: int, what: str) -> float:

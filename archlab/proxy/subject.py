@@ -25,9 +25,10 @@ _CHROMA = 0.3
 class Proxy:
     """An accuracy score; higher is better.
 
-    `needs` is ``none`` (the network alone) or ``images``; `note` says what it rewards, in words; `score` takes a
-    network initialised by `reinitialise`, images `(B, 3, H, W)` of mean 0 and deviation 1, and a seed, may spoil the
-    network, and answers a finite number or raises ProxyError.
+    `needs` is ``nothing`` (the network's layout), ``weights`` or ``images``; `note` says what it rewards, in words;
+    `score` takes a network initialised by `reinitialise`, images `(B, 3, H, W)` of mean 0 and deviation 1, and a
+    seed, may spoil the network, and answers a finite number or raises ProxyError. `area_power` tells, for a number of
+    images, what the score grows by when the area of the images grows by a factor e: 0 where it does not.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Proxy:
     needs: str
     note: str
     score: Callable[[nn.Module, Tensor, int], float]
+    area_power: Callable[[int], float] = lambda batch: 0.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

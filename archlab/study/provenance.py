@@ -47,9 +47,9 @@ def versions(packages: Sequence[str]) -> dict[str, str | None]:
 
 
 def commit(folder: Path) -> dict[str, Any] | None:
-    """Commit of the working tree that holds `folder`, and whether it was changed; None outside of git."""
+    """Commit of the working tree that `folder` belongs to, and whether it was changed; None where git tracks it not."""
     head = _git(folder, "rev-parse", "HEAD")
-    if head is None:
+    if head is None or not _git(folder, "ls-files", "."):
         return None
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {"hash": head, "dirty": bool(changes)}

@@ -1,10 +1,12 @@
 """Every row of PROXIES keeps the contract: finite, repeatable, on all families and on hybrids, nothing touched."""
 
+import dataclasses
 import math
 import random
 
 import pytest
 import torch
+from torch import nn
 
 from archlab import space
 from archlab.errors import ProxyError, UnknownNameError
@@ -19,7 +21,7 @@ def test_a_row_says_what_it_is(name: str) -> None:
     row = PROXIES[name]
     assert isinstance(row, Proxy)
     assert row.name == name
-    assert row.needs in {"none", "images"}
+    assert row.needs in {"nothing", "weights", "images"}
     assert row.title
     assert row.source
     assert row.note
@@ -66,9 +68,38 @@ def test_the_default_is_a_row() -> None:
 
 
 def test_a_larger_input_is_scored_on_larger_images() -> None:
+    """Scores that depend on the images grow with a network's own resolution, though all are shown 64 pixels."""
     spec = published("edgenext_xx_small").spec
-    sides = [score_side(spec.replace(resolution=side)) for side in (192, 224, 256, 288)]
-    assert sides == sorted(set(sides))
+    for name in ("naswot", "naswot_params", "macs", "activations"):
+        values = [score(name, spec.replace(resolution=side), batch_size=4).score for side in (192, 224, 256)]
+        assert values == sorted(set(values)), name
+    assert score_side(spec) == 64
+    assert score_side(spec.replace(resolution=32)) == 32
+
+
+@pytest.mark.parametrize("name", ["naswot", "naswot_params"])
+def test_the_small_side_stands_for_the_own_one(name: str) -> None:
+    """What is added for the area is what the score really grows by, to a tenth of a unit per image."""
+    spec = published("edgenext_xx_small_bn_hs").spec.replace(resolution=128)
+    images = 4 if name == "naswot" else 1
+    small = score(name, spec, resolution=64, batch_size=4).score
+    own = score(name, spec, resolution=128, batch_size=4).score
+    assert small == pytest.approx(own, abs=0.15 * images)
+
+
+def test_a_network_that_cannot_shrink_is_scored_at_its_own_side() -> None:
+    """Patches of 3 divide 96 pixels, not 64."""
+    spec = published("convnext_atto").spec
+    first = spec.stages[0]
+    odd = spec.replace(
+        resolution=96,
+        stages=(
+            dataclasses.replace(first, entry=dataclasses.replace(first.entry, stride=3, kernels=(3,))),
+            *spec.stages[1:],
+        ),
+    )
+    assert score_side(odd) == 96
+    assert math.isfinite(score("naswot", odd, batch_size=4).score)
 
 
 def test_an_unknown_proxy() -> None:
@@ -76,7 +107,13 @@ def test_an_unknown_proxy() -> None:
         score("synflw", published("edgenext_xx_small").spec)
 
 
-def test_a_network_that_cannot_be_scored_says_so() -> None:
-    """On one pixel per channel all images of a linear stem have the same code."""
-    with pytest.raises(ProxyError, match=r"; given: .*; allowed: .*; choose another --proxy"):
-        score("naswot", published("efficientvit_m0").spec, resolution=64, batch_size=600)
+def test_a_network_that_cannot_be_scored_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(module: nn.Module, shown: torch.Tensor, seed: int) -> float:
+        raise RuntimeError("not enough\nmemory")
+
+    monkeypatch.setitem(PROXIES, "broken", dataclasses.replace(PROXIES["naswot"], score=fail))
+    with pytest.raises(
+        ProxyError, match=r"broken cannot score the network \w+; given: not enough memory; allowed: .*; choose another"
+    ):
+        score("broken", published("efficientvit_m0").spec, resolution=64, batch_size=4)
+    assert torch.get_num_threads() >= 1

@@ -1,0 +1,152 @@
+"""From a network to its values: latency first, skipped where hopeless, each number with its source."""
+
+import types
+from typing import Any
+
+import pytest
+
+from archlab.cost.count import count
+from archlab.cost.trace import trace
+from archlab.device.catalog import device
+from archlab.errors import DeviceError, UnknownNameError
+from archlab.families import published
+from archlab.latency import PREDICTORS
+from archlab.proxy import score
+from archlab.study import evaluate
+from archlab.study.evaluate import Evaluator
+from archlab.study.plan import StudyPlan
+from archlab.study.record import Record
+
+XXS = published("edgenext_xx_small").spec.replace(resolution=64)
+NANO = published("convnext_nano").spec.replace(resolution=64)
+
+
+def plan(**changes: Any) -> StudyPlan:
+    return StudyPlan(**{"budget_ms": 5.0, "device": "orin", "proxy": "params", **changes})
+
+
+class Clock:
+    """Stands in for `measure`: the latencies it answers, one after the other."""
+
+    def __init__(self, *answers: tuple[float, float, str]) -> None:
+        self.answers = list(answers)
+        self.asked: list[Any] = []
+
+    def __call__(self, module: Any, device: Any, run: Any, **options: Any) -> Any:
+        median, half, quality = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        self.asked.append((run, options))
+        return types.SimpleNamespace(
+            median_ms=median,
+            ci95_ms=(median - half, median + half),
+            quality=quality,
+            source=f"measured:{run.runtime}@{device.name}",
+            environment={"cached": len(self.asked) == 2},
+        )
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock((4.0, 0.1, "ok"))
+    monkeypatch.setattr(evaluate, "measure", made)
+    return made
+
+
+def test_a_device_out_of_reach_is_estimated() -> None:
+    found = Evaluator(plan(objectives=("score", "latency_ms", "macs"))).evaluate(XXS)
+    traced = trace(XXS)
+    expected = PREDICTORS["roofline"].predict(traced, device("orin"))
+    assert found.values["latency_ms"] == expected.ms
+    assert found.intervals == {"latency_ms": (expected.lo_ms, expected.hi_ms)}
+    assert found.values["score"] == score("params", XXS).score
+    assert found.values["macs"] == found.macs == count(traced).macs
+    assert found.sources == {
+        "latency_ms": "estimated:roofline@orin",
+        "score": "proxy:params",
+        "macs": "counted:archlab",
+    }
+    assert (found.params, found.quality, found.skipped) == (traced.params, None, None)
+
+
+def test_clearly_over_the_budget_is_not_scored() -> None:
+    found = Evaluator(plan(budget_ms=0.1)).evaluate(NANO)
+    assert set(found.values) == {"latency_ms"}
+    assert found.skipped is not None
+    assert found.skipped.startswith("estimated:roofline@orin of at least ")
+    assert found.skipped.endswith("clearly over the budget of 0.1 ms, so it was not scored")
+    assert Evaluator(plan(budget_ms=0.1, skip_factor=1000.0)).evaluate(NANO).skipped is None
+
+
+def test_a_device_in_reach_is_measured(clock: Clock) -> None:
+    found = Evaluator(plan(device="cpu", runtime="torch", measure_s=1.0, threads=1)).evaluate(XXS)
+    assert found.values["latency_ms"] == 4.0
+    assert found.intervals["latency_ms"] == (3.9, 4.1)
+    assert (found.sources["latency_ms"], found.quality) == ("measured:torch@cpu", "ok")
+    run, options = clock.asked[0]
+    assert (run.runtime, run.max_s, run.threads) == ("torch", 1.0, 1)
+    assert (options["input_shape"], options["digest"]) == ((1, 3, 64, 64), XXS.digest)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        ((4.0, 1.0, "noisy"), (4.4, 0.2, "ok"), 4.4),
+        ((4.0, 1.0, "noisy"), (4.4, 0.2, "noisy"), 4.4),
+        ((4.0, 0.1, "noisy"), (4.4, 0.2, "noisy"), 4.0),
+    ],
+)
+def test_a_noisy_network_is_measured_once_more(first: Any, second: Any, kept: float, clock: Clock) -> None:
+    clock.answers = [first, second]
+    assert Evaluator(plan(device="cpu")).evaluate(XXS).values["latency_ms"] == kept
+    assert len(clock.asked) == 2
+
+
+def test_what_the_pace_rules_out_is_not_measured(clock: Clock) -> None:
+    """Eight networks at 4 ms; one of 100 times the multiply-adds takes at least 400 ms."""
+    judge = Evaluator(plan(device="cpu"))
+    for _ in range(8):
+        judge.evaluate(XXS)
+    found = judge.evaluate(NANO)
+    ratio = count(trace(NANO)).macs / count(trace(XXS)).macs
+    assert len(clock.asked) == 8
+    assert found.values["latency_ms"] == pytest.approx(4.0 * ratio)
+    assert found.sources["latency_ms"] == "estimated:pace@cpu"
+    assert found.skipped is not None
+    assert "before it was measured" in found.skipped
+    assert judge.describe()["cache_hits"] == 1
+
+
+def test_a_baseline_is_scored_even_where_it_is_not_timed(clock: Clock) -> None:
+    judge = Evaluator(plan(device="cpu"))
+    known = judge.evaluate(XXS)
+    record = Record(
+        number=0, state="complete", digest=XXS.digest, spec=XXS, point={}, origin="sampled", evaluation=known,
+        violations={}, seconds=0.0, seed=0,
+    )  # fmt: skip
+    judge.learn([record] * 7)
+    found = judge.baseline(NANO, 20.0)
+    assert set(found.values) == {"score"}
+    assert found.skipped is not None
+    assert found.skipped.startswith("not timed: its multiply-adds put it above ")
+    assert set(judge.baseline(NANO, 1e6).values) == {"score", "latency_ms"}
+
+
+def test_how_it_was_done_is_told(clock: Clock) -> None:
+    told = Evaluator(plan()).describe()
+    assert (told["device"]["name"], told["score"]["name"]) == ("orin", "params")
+    assert told["protocol"]["kind"] == "estimated"
+    assert told["protocol"]["predictor"] == "roofline"
+    assert told["protocol"]["held_out"]["points"] == told["protocol"]["points"] > 0
+    assert "measured" not in str(told["protocol"])
+    measured = Evaluator(plan(device="cpu", batch=2)).describe()["protocol"]
+    assert (measured["kind"], measured["runtime"], measured["batch"]) == ("measured", "ort", 2)
+
+
+def test_names_and_runs_are_checked_at_once() -> None:
+    with pytest.raises(UnknownNameError, match="no proxy 'x'"):
+        Evaluator(plan(proxy="x"))
+    with pytest.raises(UnknownNameError, match="no device 'x'"):
+        Evaluator(plan(device="x"))
+    with pytest.raises(UnknownNameError, match="runtime"):
+        Evaluator(plan(device="cpu", runtime="x"))
+    with pytest.raises(DeviceError, match="batch"):
+        Evaluator(plan(batch=2)).evaluate(XXS)
