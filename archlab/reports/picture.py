@@ -14,6 +14,9 @@ from archlab.study.record import Record
 __all__ = ["Dot", "axis_key", "dots", "latency_title", "picture", "score_spread"]
 
 
+_AGREEING = ("kind", "runtime", "predictor", "precision", "batch", "threads")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Dot:
     """A point with what is said about it when a pointer rests on it (escaped, lines joined by ``<br>``)."""
@@ -25,7 +28,7 @@ class Dot:
 def axis_key(study: Study) -> tuple[str, ...]:
     """Name what must agree before two studies may share a pair of axes."""
     protocol = study.run.protocol
-    words = [study.plan.device, *(str(protocol.get(key, "")) for key in ("kind", "runtime", "precision", "batch"))]
+    words = [study.plan.device, *(str(protocol.get(key, "")) for key in _AGREEING)]
     return (*words, study.plan.proxy)
 
 

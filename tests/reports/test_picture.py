@@ -65,7 +65,9 @@ def test_a_model_that_two_studies_hold_is_drawn_once(study: Study) -> None:
     assert labels == ["convnext_tiny"]
 
 
-@pytest.mark.parametrize("change", [{"kind": "estimated"}, {"runtime": "torch"}, {"precision": "fp16"}, {"batch": 8}])
+@pytest.mark.parametrize(
+    "change", [{"kind": "estimated"}, {"runtime": "torch"}, {"precision": "fp16"}, {"batch": 8}, {"threads": 4}]
+)
 def test_one_axis_never_mixes(study: Study, change: dict[str, object]) -> None:
     other = dataclasses.replace(study, run=dataclasses.replace(study.run, protocol={**PROTOCOL, **change}))
     with pytest.raises(AssertionError, match="never mixes"):
