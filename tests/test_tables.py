@@ -14,7 +14,10 @@ TABLES = {
     ),
     "model/blocks": ("BLOCKS", set()),
     "device/backends": ("BACKENDS", set()),
-    "latency": ("PREDICTORS", {"features"}),
+    "latency": (
+        "PREDICTORS",
+        {"calibrate", "estimate", "features", "fit", "fusion", "kernels", "tables", "terms"},
+    ),
     "proxy": ("PROXIES", set()),
 }
 """Room → (its table, files that are plumbing of the room and no entry)."""
