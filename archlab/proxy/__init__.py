@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from archlab.errors import ProxyError, SpecError, four_parts, unknown_name
 from archlab.model.build import build, check
 from archlab.proxy import naswot, naswot_params, size, synflow
-from archlab.proxy.subject import Proxy, ProxyScore, images, reinitialise
+from archlab.proxy.subject import Proxy, ProxyScore, fresh, images
 from archlab.spec import ArchSpec
 
 __all__ = ["DEFAULT", "PROXIES", "Proxy", "ProxyScore", "score", "score_side"]
@@ -138,8 +138,11 @@ def _prepared(
         side = spec.resolution
         return side, build(spec, device="meta"), torch.empty(1, 3, side, side, device="meta")
     side = resolution or score_side(spec)
-    module = reinitialise(build(spec.replace(resolution=side), seed=seed), seed)
-    return side, module, images(batch_size if row.needs == "images" else 1, side, seed)
+    return (
+        side,
+        fresh(spec.replace(resolution=side), seed),
+        images(batch_size if row.needs == "images" else 1, side, seed),
+    )
 
 
 @contextmanager

@@ -15,7 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["Proxy", "ProxyScore", "images", "reinitialise"]
+from archlab.model.build import build
+from archlab.model.layers import Resettable
+from archlab.spec import ArchSpec
+
+__all__ = ["Proxy", "ProxyScore", "fresh", "images", "reinitialise"]
 
 _GATE = 0.1
 _CHROMA = 0.3
@@ -72,6 +76,17 @@ def images(count: int, side: int, seed: int) -> Tensor:
     mixed_BCHW = pink_BCHW[:, :1] + _CHROMA * pink_BCHW[:, 1:]
     mean, deviation = mixed_BCHW.mean(dim=(0, 2, 3), keepdim=True), mixed_BCHW.std(dim=(0, 2, 3), keepdim=True)
     return (mixed_BCHW - mean) / deviation
+
+
+@torch.no_grad()
+def fresh(spec: ArchSpec, seed: int) -> nn.Module:
+    """Build a network and initialise it with `reinitialise`; no weight is drawn twice."""
+    module = build(spec, device="meta").to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(seed)
+    for layer in reversed(list(module.modules())):  # children first, as `build` does
+        if isinstance(layer, Resettable) and not isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.reset(generator)
+    return reinitialise(module, seed)
 
 
 @torch.no_grad()

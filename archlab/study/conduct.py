@@ -172,7 +172,7 @@ class _Writer:
         )
         winner = next((record for record in records if record.digest == result.best), None)
         self._folder.write_best(winner, _best_header(result, winner))
-        self._folder.write_run({**self._head(), **result.to_dict()})
+        self._folder.write_run({**result.to_dict(), **self._head()})
         return result
 
 

@@ -25,7 +25,7 @@ def provenance(plan: StudyPlan, argv: Sequence[str], described: Mapping[str, Any
     """
     return {
         "argv": list(argv),
-        "version": versions(("archlab",))["archlab"],
+        "version": archlab.__version__,
         "git": commit(Path(archlab.__file__).parent),
         "versions": versions(_PACKAGES),
         "seed": plan.seed,

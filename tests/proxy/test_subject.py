@@ -7,7 +7,7 @@ from torch import nn
 
 from archlab.families import published
 from archlab.model.build import build
-from archlab.proxy.subject import images, reinitialise
+from archlab.proxy.subject import fresh, images, reinitialise
 
 
 def test_images_have_the_spectrum_of_nature() -> None:
@@ -41,6 +41,18 @@ def test_no_gate_stays_closed(name: str) -> None:
     for path, parameter in net.named_parameters():
         if parameter.dim() == 1 and not path.endswith("bias"):
             assert bool((parameter.abs() > 0.5).all()), path
+
+
+@pytest.mark.parametrize("name", ["efficientvit_m0", "efficientvit_b0", "edgenext_xx_small"])
+def test_building_afresh_is_building_and_initialising(name: str) -> None:
+    spec = published(name).spec.replace(resolution=64)
+    quick, whole = fresh(spec, 5).state_dict(), reinitialise(build(spec, seed=5), 5).state_dict()
+    assert list(quick) == list(whole)
+    for key, value in whole.items():
+        assert bool(torch.isfinite(quick[key]).all()), key
+        assert quick[key].shape == value.shape
+        if key.endswith("conv.weight"):
+            assert torch.equal(quick[key], value), key
 
 
 def test_weights_are_he_normal_and_biases_zero() -> None:

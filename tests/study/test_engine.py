@@ -10,6 +10,7 @@ import optuna
 import pytest
 import yaml
 
+import archlab
 from archlab import files, space
 from archlab.errors import PlanError, SpecError, StorageFullError, StudyError
 from archlab.spec import ArchSpec
@@ -34,6 +35,8 @@ def test_a_search_writes_its_folder(make_plan: Make, services: Any, tmp_path: Pa
     run = json.loads((out / "run.json").read_text())
     assert run["argv"] == ["archlab", "search"]
     assert run["best"] == result.best
+    assert run["device"] == {"name": "orin"}
+    assert run["version"] == archlab.__version__
     assert len(run["baselines"]) == len(services.baselines) == 9  # nine ConvNeXt are made of the space's blocks
     best = ArchSpec.from_dict(yaml.safe_load((out / "best.yaml").read_text()))
     assert best.digest == result.best
