@@ -15,6 +15,7 @@ from archlab.study import SAMPLERS, engine
 from archlab.study.plan import StudyPlan
 from archlab.study.record import Evaluation
 
+
 class Services:
     """Latency is the number of channels, the score too, less what attention costs."""
 
