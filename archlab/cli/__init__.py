@@ -7,14 +7,17 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-import click
 import typer
 
 from archlab.cli import demo, device, doctor, export, measure, models, profile, proxy, report, search, space, worker
 from archlab.errors import ArchlabError
 
 __all__ = ["app", "main"]
+
+_USAGE_ERROR: Any = typer.BadParameter.__base__
+"""typer's class of all usage errors, which it has no public name for."""
 
 app = typer.Typer(
     name="archlab",
@@ -41,13 +44,11 @@ def _status(argv: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except ArchlabError as error:
         return _fail(str(error), 1)
-    except click.exceptions.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted; the same command goes on where it stopped", 130)
-    except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on where it stopped", 130)
-    except click.ClickException as error:
+    except _USAGE_ERROR as error:
         error.show()
-        return error.exit_code
+        return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -6,6 +6,7 @@ mid-line, and what it left would spoil the next line. Lines that close a trial a
 many small ones before them need not be, they are lost only with the machine.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -51,8 +52,7 @@ class JournalFile:
             mend_tail(stream)
             end = stream.seek(0, os.SEEK_END)
             try:
-                stream.write(text.encode())
-                stream.flush()
+                _write_whole(stream, text.encode())
             except OSError:
                 os.ftruncate(stream.fileno(), end)
                 raise
@@ -79,10 +79,15 @@ class JournalFile:
 
     @contextmanager
     def _locked(self) -> Iterator[IO[bytes]]:
-        with self._path.open("a+b") as stream:
+        with self._path.open("a+b", buffering=0) as stream:  # a buffer would write its rest again at the end
             if HAS_LOCK:
                 fcntl.flock(stream, fcntl.LOCK_EX)
             yield stream
+
+
+def _write_whole(stream: IO[bytes], data: bytes) -> None:
+    if stream.write(data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def mend_tail(stream: IO[bytes]) -> int:
