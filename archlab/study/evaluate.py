@@ -15,7 +15,7 @@ from archlab.device import catalog
 from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import RunSpec
 from archlab.device.measure import backend_of, measure
-from archlab.errors import unknown_name
+from archlab.errors import UnsteadyMeasurement, four_parts, unknown_name
 from archlab.latency import PREDICTORS
 from archlab.model.build import build
 from archlab.model.deploy import deploy
@@ -104,6 +104,8 @@ class Evaluator:
                 digest=spec.digest,
                 cache=self._cache,
             )
+            if found.quality == "failed":
+                raise _untimed(spec, self.device.name)
             self.cache_hits += bool(found.environment.get("cached"))
             self.pace.learn(macs, found.median_ms)
             return Reading(value=found.median_ms, source=found.source, interval=found.ci95_ms, quality=found.quality)
@@ -186,6 +188,17 @@ def _run(device: catalog.Device, plan: StudyPlan) -> RunSpec:
 def _over(reading: Reading, plan: StudyPlan, when: str) -> str:
     low = (reading.interval or (reading.value,))[0]
     return f"{reading.source} of at least {low:.3g} ms is clearly over the budget of {plan.budget_ms:g} ms, {when}"
+
+
+def _untimed(spec: ArchSpec, device: str) -> UnsteadyMeasurement:
+    return UnsteadyMeasurement(
+        four_parts(
+            f"no run of the network {spec.digest} on {device} gave a time",
+            given="quality failed",
+            allowed="runs longer than the clock's step",
+            do="check the device with: archlab measure",
+        )
+    )
 
 
 def _width(reading: Reading) -> float:

@@ -7,8 +7,9 @@ import pytest
 
 from archlab.cost.count import count
 from archlab.cost.trace import trace
+from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import device
-from archlab.errors import DeviceError, UnknownNameError
+from archlab.errors import DeviceError, UnknownNameError, UnsteadyMeasurement
 from archlab.families import published
 from archlab.latency import PREDICTORS
 from archlab.proxy import score
@@ -100,6 +101,12 @@ def test_a_noisy_network_is_measured_once_more(first: Any, second: Any, kept: fl
     assert len(clock.asked) == 2
 
 
+def test_a_failed_measurement_is_no_latency(clock: Clock) -> None:
+    clock.answers = [(4.0, 1.0, "failed")]
+    with pytest.raises(UnsteadyMeasurement, match=rf"no run of the network {XXS.digest} on cpu gave a time; given: "):
+        Evaluator(plan(device="cpu")).evaluate(XXS)
+
+
 def test_what_the_pace_rules_out_is_not_measured(clock: Clock) -> None:
     """Eight networks at 4 ms; one of 100 times the multiply-adds takes at least 400 ms."""
     judge = Evaluator(plan(device="cpu"))
@@ -150,3 +157,17 @@ def test_names_and_runs_are_checked_at_once() -> None:
         Evaluator(plan(device="cpu", runtime="x"))
     with pytest.raises(DeviceError, match="batch"):
         Evaluator(plan(batch=2)).evaluate(XXS)
+
+
+@pytest.mark.slow
+def test_a_real_measurement(tmp_path: Any) -> None:
+    """Nothing stands in here: the network is exported, run and timed."""
+    cache = MeasurementCache(tmp_path / "m.sqlite")
+    judge = Evaluator(plan(device="cpu", budget_ms=1000.0, measure_s=0.5), cache=cache)
+    found = judge.evaluate(XXS)
+    low, high = found.intervals["latency_ms"]
+    assert 0.05 < low <= found.values["latency_ms"] <= high < 1000
+    assert found.sources["latency_ms"] == "measured:ort@cpu"
+    if found.quality == "ok":
+        assert judge.evaluate(XXS).values["latency_ms"] == found.values["latency_ms"]
+        assert judge.cache_hits == 1
