@@ -2,7 +2,7 @@
 
 While a `Pause` is open, an interrupt is remembered instead of raised, so that a line of the journal is never cut in
 half by it; it is raised where the code says that stopping is safe. Outside the main thread, where no signal arrives,
-nothing happens.
+and where interrupts are ignored already, nothing happens.
 """
 
 import signal
@@ -25,7 +25,8 @@ class Pause:
         self._installed = False
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             self._before = signal.signal(signal.SIGINT, self._arrive)
             self._installed = True
         return self

@@ -36,6 +36,17 @@ def test_the_handler_of_before_comes_back() -> None:
     assert signal.getsignal(signal.SIGINT) == before
 
 
+def test_ignored_interrupts_stay_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Pause() as pause:
+            signal.raise_signal(signal.SIGINT)
+            pause.check()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_other_threads_are_left_alone() -> None:
     seen = []
 
