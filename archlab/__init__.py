@@ -31,7 +31,23 @@ _API = {
     "spaces": "spaces",
 }
 
-__all__ = sorted(["__version__", *_API])
+__all__ = [
+    "__version__",
+    "create",
+    "deploy",
+    "describe_space",
+    "devices",
+    "export",
+    "load",
+    "measure",
+    "models",
+    "profile",
+    "proxies",
+    "report",
+    "score",
+    "search",
+    "spaces",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -41,4 +57,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(__all__)

@@ -1,8 +1,7 @@
 """Search for networks, load what was found, report it."""
 
 import dataclasses
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +47,14 @@ class Found:
 
 
 class Study:
-    """A study folder, loaded; every table is a DataFrame, every plot a figure."""
+    """A study folder, loaded; every table is a DataFrame, every plot a figure.
 
-    def __init__(self, folder: Path) -> None:
+    `is_finished` is False after a search that was interrupted.
+    """
+
+    def __init__(self, folder: Path, *, is_finished: bool = True) -> None:
         self.folder = folder
+        self.is_finished = is_finished
         self._files = study_files.read(folder)
 
     def __repr__(self) -> str:
@@ -141,6 +144,7 @@ def search(
     seed: int = 0,
     start: str | Path | None = None,
     out: str | Path | None = None,
+    argv: Sequence[str] = (),
     on_progress: Callable[[Progress], object] | None = None,
 ) -> Study:
     """Search a space for the best networks under a latency budget; the same call goes on where it stopped.
@@ -159,6 +163,7 @@ def search(
         seed: Seed of sampler, weights and images.
         start: A study folder whose front is tried first.
         out: The study folder; None takes ``studies/SPACE-DEVICE-BUDGETms``.
+        argv: The command line, for the record; empty for a call from Python.
         on_progress: Called after every network.
 
     Raises:
@@ -180,9 +185,9 @@ def search(
     )
     folder = Path(out) if out is not None else Path("studies") / plan.name
     first = [] if start is None else _front_specs(Path(start))
-    engine.run(plan, folder, argv=sys.argv, first=first, on_progress=on_progress or (lambda progress: None))
+    found = engine.run(plan, folder, argv=argv, first=first, on_progress=on_progress or (lambda progress: None))
     reports.write(folder)
-    return Study(folder)
+    return Study(folder, is_finished=found.is_finished)
 
 
 def load(folder: str | Path) -> Study:

@@ -1,5 +1,6 @@
 """archlab search: the best networks under a latency budget."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,7 @@ def run(
     """
     from archlab.api.studies import search
     from archlab.cli.progress import show_progress
+    from archlab.cli.summary import print_summary
 
     with show_progress() as on_progress:
         study = search(
@@ -58,10 +60,12 @@ def run(
             seed=seed,
             start=start,
             out=out,
+            argv=["archlab", *sys.argv[1:]],
             on_progress=on_progress,
         )
     if json:
-        return emit(study.to_dict())
-    from archlab.cli.summary import print_summary
-
-    return print_summary(study, explain=explain)
+        emit(study.to_dict())
+    else:
+        print_summary(study, explain=explain)
+    if not study.is_finished:
+        raise KeyboardInterrupt

@@ -87,7 +87,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
             self._stream.flush()
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "open", lambda self, mode: Full(real(self, mode)))
+    monkeypatch.setattr(Path, "open", lambda self, mode, **options: Full(real(self, mode, **options)))
     with pytest.raises(OSError, match="No space left"):
         journal.append_logs([{"b": 2}])
     monkeypatch.undo()
