@@ -1,19 +1,35 @@
 """What can be searched, described before it is searched."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
 from archlab import space as space_room
+from archlab.device.cache import MeasurementCache
+from archlab.device.catalog import Device, run_for
 from archlab.device.catalog import device as find_device
+from archlab.device.measure import measure
+from archlab.model.build import build
+from archlab.model.deploy import deploy
+from archlab.spec import ArchSpec
+from archlab.study.objective import Reading
 from archlab.study.reach import probe
 
 __all__ = ["describe_space", "show_space", "space_rows", "spaces"]
 
+_MEASURE_S = 2.0
+
 
 def _axes(space: space_room.SearchSpace) -> list[dict[str, Any]]:
     return [
-        {"name": a.name, "choices": list(a.choices), "when": dict(a.when) if a.when else None, "help": a.help}
+        {
+            "name": a.name,
+            "knob": a.knob,
+            "choices": list(a.choices),
+            "when": dict(a.when) if a.when else None,
+            "help": a.help,
+        }
         for a in space.axes
     ]
 
@@ -48,7 +64,7 @@ def show_space(
     """
     space = space_room.load(name)
     place = None if device is None else find_device(device)
-    found = probe(space, place, samples=samples, seed=seed)
+    found = probe(space, place, samples=samples, seed=seed, measured=None if place is None else _measured_on(place))
     smallest_ms = found.smallest_upper_ms
     return {
         "space": space.name,
@@ -60,6 +76,20 @@ def show_space(
         "latency_source": found.latency_source,
         "reachable": None if budget_ms is None or smallest_ms is None else smallest_ms <= budget_ms,
     }
+
+
+def _measured_on(place: Device) -> Callable[[ArchSpec], Reading] | None:
+    if place.reach is None:
+        return None
+    run, cache = run_for(place, max_s=_MEASURE_S), MeasurementCache()
+
+    def measured(spec: ArchSpec) -> Reading:
+        shape = (run.batch, 3, spec.resolution, spec.resolution)
+        module = deploy(build(spec).eval())
+        found = measure(module, place, run, input_shape=shape, digest=spec.digest, cache=cache)
+        return Reading(value=found.median_ms, source=found.source, interval=found.ci95_ms, quality=found.quality)
+
+    return measured
 
 
 def describe_space(name: str, **options: Any) -> pd.DataFrame:

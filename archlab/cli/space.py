@@ -52,7 +52,10 @@ def run_show(
     )
     units: dict[str, Callable[[float], str]] = {"params": count, "macs": count, "latency_ms": milliseconds}
     rows = [
-        {"what": key, **{end: text(answer[key][end]) for end in ("min", "median", "max")}}
+        {
+            "what": f"{key} ({answer['latency_source']})" if key == "latency_ms" else key,
+            **{end: text(answer[key][end]) for end in ("min", "median", "max")},
+        }
         for key, text in units.items()
         if answer[key] is not None
     ]

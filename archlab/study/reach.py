@@ -31,8 +31,9 @@ Range = dict[str, float]
 class Probe:
     """Costs over the networks looked at, each as ``{min, median, max}``.
 
-    The latency is None without a device, or where the device is measured and not estimated; `smallest_upper_ms` is the
-    smallest upper end of an interval.
+    The latency is None without a device. On an estimated device it is that of all networks, on a measured one that of
+    the networks with the fewest, the median and the most multiply-adds. `smallest_upper_ms` is the smallest upper end
+    of an interval.
     """
 
     networks: int
@@ -43,25 +44,36 @@ class Probe:
     smallest_upper_ms: float | None
 
 
-def probe(space: SearchSpace, device: Device | None, *, samples: int = 200, seed: int = 0) -> Probe:
+def probe(
+    space: SearchSpace,
+    device: Device | None,
+    *,
+    samples: int = 200,
+    seed: int = 0,
+    measured: Callable[[ArchSpec], Reading] | None = None,
+) -> Probe:
     """Look at random, extreme and published networks of a space.
 
     Args:
         space: The space.
-        device: Where to estimate the latency; None leaves it out.
+        device: Where to say the latency; None leaves it out.
         samples: Number of random networks.
         seed: Seed of the sample.
+        measured: Measures a network, for a device that can be reached; three networks are measured.
     """
-    predictor = None if device is None or device.calibration is None else PREDICTORS[_PREDICTOR]
     run = None if device is None else run_for(device)
     params, macs, readings = [], [], []
-    for spec in _candidates(space, samples, seed):
+    looked_at = list(_candidates(space, samples, seed))
+    for spec in looked_at:
         found = trace(spec)
         params.append(float(found.params))
         macs.append(float(count(found).macs))
-        if predictor is not None and device is not None:
-            guess = predictor.predict(found, device, run)
+        if device is not None and device.calibration is not None:
+            guess = PREDICTORS[_PREDICTOR].predict(found, device, run)
             readings.append(Reading(value=guess.ms, source=guess.source, interval=(guess.lo_ms, guess.hi_ms)))
+    if measured is not None:
+        order = sorted(range(len(looked_at)), key=macs.__getitem__)
+        readings = [measured(looked_at[i]) for i in (order[0], order[len(order) // 2], order[-1])]
     return Probe(
         networks=len(params),
         params=_range(params),

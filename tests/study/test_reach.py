@@ -52,6 +52,19 @@ def test_no_device_no_latency(small: SearchSpace) -> None:
     assert measured.latency_ms is None
 
 
+def test_a_device_that_is_reached_is_measured_at_both_ends_and_between(small: SearchSpace) -> None:
+    asked = []
+
+    def measured(spec: ArchSpec) -> Reading:
+        asked.append(macs(spec))
+        return Reading(value=float(len(asked)), source="measured:x@cpu", interval=(len(asked) - 0.5, len(asked) + 0.5))
+
+    found = probe(small, device("cpu"), samples=500, measured=measured)
+    assert asked == [found.macs["min"], sorted(macs(spec) for spec in all_specs(small))[24], found.macs["max"]]
+    assert found.latency_ms == {"min": 1.0, "median": 2.0, "max": 3.0}
+    assert (found.latency_source, found.smallest_upper_ms) == ("measured:x@cpu", 1.5)
+
+
 def reading(spec: ArchSpec) -> Reading:
     """Slow where it is wide, slowest with kernel 3: the fastest network is at no extreme point."""
     kernel = spec.stages[0].blocks[0].kernels
