@@ -19,10 +19,10 @@ search: install
 	$(BIN)/archlab search --budget-ms 5 --device orin
 
 test: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n auto
 
 test-slow: install
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n auto
 
 check: install
 	$(BIN)/ruff format --check .

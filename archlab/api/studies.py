@@ -1,5 +1,6 @@
 """Search for networks, load what was found, report it."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import pandas as pd
 from torch import nn
 
 from archlab import reports
+from archlab.api.progress import show_progress
 from archlab.cost.count import count
 from archlab.cost.trace import trace
 from archlab.errors import StudyError, four_parts
@@ -164,7 +166,7 @@ def search(
         start: A study folder whose front is tried first.
         out: The study folder; None takes ``studies/SPACE-DEVICE-BUDGETms``.
         argv: The command line, for the record; empty for a call from Python.
-        on_progress: Called after every network.
+        on_progress: Called after every network; None shows the progress on stderr.
 
     Raises:
         PlanError: When a name is unknown or no network of the space meets the budget.
@@ -185,7 +187,8 @@ def search(
     )
     folder = Path(out) if out is not None else Path("studies") / plan.name
     first = [] if start is None else _front_specs(Path(start))
-    found = engine.run(plan, folder, argv=argv, first=first, on_progress=on_progress or (lambda progress: None))
+    with contextlib.nullcontext(on_progress) if on_progress else show_progress() as watch:
+        found = engine.run(plan, folder, argv=argv, first=first, on_progress=watch)
     reports.write(folder)
     return Study(folder, is_finished=found.is_finished)
 

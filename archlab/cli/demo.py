@@ -22,11 +22,9 @@ def run(
 ) -> None:
     """Search EdgeNeXt networks for a Jetson AGX Orin within 3 ms, estimated; needs no data and no board."""
     from archlab.api.studies import search
-    from archlab.cli.progress import show_progress
     from archlab.cli.summary import print_summary
 
-    with show_progress() as on_progress:
-        study = search(budget_ms=3, device="orin", space="edgenext", trials=trials, out=out, on_progress=on_progress)
+    study = search(budget_ms=3, device="orin", space="edgenext", trials=trials, out=out)
     if json:
         return emit(study.to_dict())
     return print_summary(study, explain=True)

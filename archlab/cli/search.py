@@ -42,27 +42,24 @@ def run(
     The same command with the same --out goes on where it stopped.
     """
     from archlab.api.studies import search
-    from archlab.cli.progress import show_progress
     from archlab.cli.summary import print_summary
 
-    with show_progress() as on_progress:
-        study = search(
-            budget_ms=budget_ms,
-            device=device,
-            space=space,
-            trials=trials,
-            minutes=minutes,
-            proxy=proxy,
-            sampler=sampler,
-            runtime=runtime,
-            threads=threads,
-            storage=storage,
-            seed=seed,
-            start=start,
-            out=out,
-            argv=["archlab", *sys.argv[1:]],
-            on_progress=on_progress,
-        )
+    study = search(
+        budget_ms=budget_ms,
+        device=device,
+        space=space,
+        trials=trials,
+        minutes=minutes,
+        proxy=proxy,
+        sampler=sampler,
+        runtime=runtime,
+        threads=threads,
+        storage=storage,
+        seed=seed,
+        start=start,
+        out=out,
+        argv=["archlab", *sys.argv[1:]],
+    )
     if json:
         emit(study.to_dict())
     else:
