@@ -72,7 +72,7 @@ class Study:
             self._files.trials,
             seconds=self._files.run.seconds or 0.0,
             baselines=[dataclasses.asdict(row) for row in self._files.run.baselines],
-            is_finished=True,
+            is_finished=self.is_finished,
         ).to_dict()
         return {key: found[key] for key in _KEYS}
 
