@@ -17,7 +17,7 @@ from archlab.latency import PREDICTORS
 __all__ = ["device_rows", "devices", "doctor_rows", "show_device"]
 
 _NEEDED = ("torch", "optuna", "onnx", "onnxruntime", "pandas", "plotly", "scipy", "scikit-learn", "moocore")
-_EXTRAS = {"timm": "timm", "openvino": "openvino", "psycopg": "postgres"}
+_EXTRAS = {"timm": "timm", "psycopg": "postgres"}
 
 
 def _how(device: Device) -> str:

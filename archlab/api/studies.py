@@ -11,10 +11,9 @@ from torch import nn
 
 from archlab import reports
 from archlab.api.progress import show_progress
-from archlab.cost.count import count
-from archlab.cost.trace import trace
 from archlab.errors import StudyError, four_parts
 from archlab.figures import draw_front
+from archlab.format import percent
 from archlab.model.build import build
 from archlab.proxy import DEFAULT
 from archlab.reports import study_files, tables
@@ -117,17 +116,22 @@ class Study:
         return draw_front(picture([self._files]))
 
     def explain(self) -> list[dict[str, Any]]:
-        """Where the best network's cost goes, stage by stage, as plain rows of text."""
-        best = self.best()
-        report_ = count(trace(best.spec))
+        """Where the best network's cost goes, stage by stage, as rows of text; shares of latency where estimated."""
+        anatomy = reports.take_apart(self._files)
+        if isinstance(anatomy, str):
+            return []
         return [
             {
-                "stage": row.name,
-                "macs": f"{row.macs:,}",
-                "share": f"{row.macs / report_.macs:.0%}",
-                "bytes": f"{row.traffic_bytes:,}",
+                "stage": stage.piece.name,
+                "layers": ", ".join(
+                    f"{repeat.times} × {' '.join(chip.kind for chip in repeat.chips)}" for repeat in stage.layers
+                ),
+                "params": percent(stage.piece.params_share),
+                "macs": percent(stage.piece.macs_share),
+                "traffic": percent(stage.piece.traffic_share),
+                "latency": percent(stage.piece.latency_share),
             }
-            for row in report_.by_stage()
+            for stage in anatomy.stages
         ]
 
 

@@ -32,7 +32,7 @@ def print_summary(study: Any, *, explain: bool) -> None:
             f"{count(best['macs'])} MACs, {count(best['params'])} params"
         )
         if explain:
-            table("where the best network's cost goes", _EXPLAINED, study.explain())
+            table("where the best network's cost goes, shares of the whole", _EXPLAINED, study.explain())
         typer.echo(f"take it: archlab export {answer['out']}:{best['digest']} --format onnx --out best.onnx")
     typer.echo(f"report: {answer['out']}/report.html")
 
@@ -46,7 +46,14 @@ _COLUMNS = {
     "params": "#params",
     "source": "source",
 }
-_EXPLAINED = {"stage": "stage", "macs": "#MACs", "share": "#of all MACs", "bytes": "#traffic", "ms": "#ms"}
+_EXPLAINED = {
+    "stage": "stage",
+    "layers": "layers",
+    "params": "#params",
+    "macs": "#MACs",
+    "traffic": "#traffic",
+    "latency": "#latency",
+}
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ Kendall's τ with ImageNet-1k top-1, pairs at least 0.2 points apart; "equal" me
 | ln activations | 0.81 | 0.26 | 0.67 | 0.51 |
 
 The 26 are those of the four families with a published accuracy and below 20 GMACs; timm's are those whose accuracy
-comes from ImageNet-1k alone, scored at half their own resolution. Recipes differ, so no score could reach 1; with so few pairs at equal cost, differences
-of 0.2 there mean little.
+comes from ImageNet-1k alone, scored at half their own resolution. Recipes differ, so no score could reach 1; with so
+few pairs at equal cost, differences of 0.2 there mean little.
 
 Source: `naswot`, and a count; the sum is ours.
 """

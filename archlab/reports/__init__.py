@@ -22,7 +22,7 @@ from archlab.reports.anatomy import Anatomy, dissect
 from archlab.reports.study_files import Study, latency_source, read
 from archlab.study import result
 
-__all__ = ["Written", "read", "write"]
+__all__ = ["Written", "read", "take_apart", "write"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ def write(*folders: Path | str, out: Path | str | None = None) -> Written:
     """
     studies = _read_all(folders)
     target = Path(out) if out is not None else studies[0].folder
-    page = html.render(studies, {study.name: _anatomy(study) for study in studies})
+    page = html.render(studies, {study.name: take_apart(study) for study in studies})
     written = [_write_front(study) for study in studies]
     if len(studies) > 1:
         written = [_write_comparison(studies, target)]
@@ -69,7 +69,8 @@ def _read_all(folders: Sequence[Path | str]) -> list[Study]:
     return [s if names[s.name] == 1 else dataclasses.replace(s, name=str(s.folder)) for s in reversed(studies)]
 
 
-def _anatomy(study: Study) -> Anatomy | str:
+def take_apart(study: Study) -> Anatomy | str:
+    """Split the costs of the study's best network by stage and operator, or say why it cannot be done."""
     best = result.best(study.trials)
     if best is None or best.spec is None:
         return "There is no network within the budget to take apart."
