@@ -102,6 +102,6 @@ def unknown_name(kind: str, given: str, known: Iterable[str], do: str = "") -> U
     """
     names = sorted(known)
     near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else (do or f"choose one of the known {kind}s")
+    hint = f"did you mean {near[0]!r}?" if near else (do or "choose one of those")
     listed = ", ".join(names) if len(names) <= 16 else ", ".join(names[:16]) + f", … ({len(names)} in all)"
     return UnknownNameError(four_parts(f"no {kind} {given!r}", given=repr(given), allowed=listed, do=hint))

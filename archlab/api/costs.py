@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from archlab.api.target import Target, resolve
-from archlab.api.timing import PREDICTOR, deployed, digest_of, measure_rows, run_on
+from archlab.api.timing import PREDICTOR, deployed, digest_of, measure_rows
 from archlab.cost.count import count
 from archlab.cost.rows import OpRow, OpTrace
-from archlab.device.catalog import Device
+from archlab.device.catalog import Device, run_for
 from archlab.device.catalog import device as find_device
 from archlab.device.profile import profile_ops
 from archlab.device.runtime import OpTime
@@ -127,7 +127,7 @@ def _where_it_goes(
         rows = _counted(trace, 4)
         bound = sum(row["bytes"] for row in rows if row["kind"] not in _COMPUTE)
         return rows, bound / max(sum(row["bytes"] for row in rows), 1), "traffic"
-    run = run_on(place, batch=batch)
+    run = run_for(place, batch=batch)
     if place.reach is None:
         rows = _estimated(trace, place)
         bound = sum(row["ms"] for row in rows if row["kind"] not in _COMPUTE)

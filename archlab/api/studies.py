@@ -10,8 +10,9 @@ import pandas as pd
 from torch import nn
 
 from archlab import reports
+from archlab import space as space_room
 from archlab.api.progress import show_progress
-from archlab.errors import StudyError, four_parts
+from archlab.errors import PlanError, StudyError, four_parts
 from archlab.figures import draw_front
 from archlab.format import percent
 from archlab.model.build import build
@@ -26,7 +27,20 @@ from archlab.study.result import Progress
 
 __all__ = ["Found", "Study", "load", "report", "search", "work"]
 
-_KEYS = ("study", "out", "device", "budget_ms", "trials", "feasible", "unique", "seconds", "best", "front", "baselines")
+_KEYS = (
+    "study",
+    "out",
+    "device",
+    "budget_ms",
+    "trials",
+    "feasible",
+    "unique",
+    "seconds",
+    "is_finished",
+    "best",
+    "front",
+    "baselines",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -190,7 +204,7 @@ def search(
         proxy=proxy or DEFAULT,
     )
     folder = Path(out) if out is not None else Path("studies") / plan.name
-    first = [] if start is None else _front_specs(Path(start))
+    first = [] if start is None else _front_specs(Path(start), space)
     with contextlib.nullcontext(on_progress) if on_progress else show_progress() as watch:
         found = engine.run(plan, folder, argv=argv, first=first, on_progress=watch)
     reports.write(folder)
@@ -217,9 +231,22 @@ def work(*, storage: str, study: str) -> dict[str, Any]:
     return {"study": study, "storage": storage, "trials": engine.work(storage, study)}
 
 
-def _front_specs(folder: Path) -> list[ArchSpec]:
+def _front_specs(folder: Path, space: str) -> list[ArchSpec]:
+    """The networks of another study's front that lie in a space; at least one."""
     files = study_files.read(folder)
-    return [r.spec for r in result.front(files.trials, files.plan.objectives) if r.spec is not None]
+    front = [r.spec for r in result.front(files.trials, files.plan.objectives) if r.spec is not None]
+    here = space_room.load(space)
+    inside = [spec for spec in front if here.contains(spec)]
+    if not inside:
+        raise PlanError(
+            four_parts(
+                f"no network of that front lies in the space {space!r}",
+                given=f"--from {folder}, a study of {files.plan.space} with {len(front)} networks on its front",
+                allowed="a study whose networks the space holds",
+                do=f"search the space {files.plan.space!r}, or leave --from out",
+            )
+        )
+    return inside
 
 
 def _upper_ms(record: Record) -> float | None:

@@ -40,6 +40,10 @@ class Target:
 
     def trace(self, batch: int = 1) -> OpTrace:
         """Trace the network on the meta device."""
+        if batch < 1:
+            raise PlanError(
+                four_parts("no such batch", given=batch, allowed="1 or more", do="give the number of images at once")
+            )
         if self.spec is not None:
             return trace(self.spec, batch=batch)
         return trace(self.build(), resolution=self.resolution, batch=batch)
@@ -70,6 +74,15 @@ def resolve(model: str) -> Target:
     path = Path(model)
     if path.suffix.lower() in _SUFFIXES:
         return _of_spec(model, read_spec(path), None)
+    if (path / "trials.jsonl").is_file():
+        raise StudyError(
+            four_parts(
+                "a study folder holds many networks",
+                given=model,
+                allowed=f"{model}:DIGEST, with a digest of its front.csv",
+                do="name one of them",
+            )
+        )
     folder, colon, digest = model.rpartition(":")
     if colon and not model.startswith("timm:"):
         return _of_spec(model, _from_study(Path(folder), digest), None)
@@ -165,12 +178,12 @@ def _from_study(folder: Path, digest: str) -> ArchSpec:
             found[record["digest"]] = record["spec"]
         except (ValueError, KeyError, TypeError):
             continue
-    matches = [key for key in found if digest and key.startswith(digest)]
+    matches = [key for key in found if key.startswith(digest)]
     if len(matches) != 1:
         raise StudyError(
             four_parts(
                 f"{len(matches)} networks of the study begin with that digest",
-                given=digest,
+                given=digest or "no digest after the colon",
                 allowed="a digest of front.csv or trials.jsonl, at least its first digits",
                 do=f"archlab report {folder} lists the front",
             )

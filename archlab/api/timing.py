@@ -11,12 +11,11 @@ from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import Device, RunSpec, run_for
 from archlab.device.catalog import device as find_device
 from archlab.device.measure import measure as measure_module
-from archlab.errors import DeviceError, four_parts
 from archlab.latency import PREDICTORS
 from archlab.model.deploy import deploy
 from archlab.model.export import graph_hash, to_onnx
 
-__all__ = ["PREDICTOR", "deployed", "digest_of", "measure", "measure_rows", "run_on"]
+__all__ = ["PREDICTOR", "deployed", "digest_of", "measure", "measure_rows"]
 
 PREDICTOR = "roofline"
 
@@ -33,7 +32,7 @@ def measure_rows(
 ) -> list[dict[str, Any]]:
     """Measure or estimate networks; see `measure`. Plain rows with the keys of the public contract."""
     place = find_device(device)
-    run = run_on(place, runtime=runtime, precision=precision, batch=batch, threads=threads)
+    run = run_for(place, runtime=runtime, precision=precision, batch=batch, threads=threads)
     targets = [resolve(model).at(resolution) for model in models]
     row = _measured if place.reach else _estimated
     return [row(target, place, run) for target in targets]
@@ -53,32 +52,6 @@ def measure(models: str | Sequence[str], *, device: str, **options: Any) -> pd.D
     """
     names = [models] if isinstance(models, str) else list(models)
     return pd.DataFrame(measure_rows(names, device=device, **options))
-
-
-def run_on(
-    place: Device, *, runtime: str | None = None, precision: str | None = None, batch: int = 1, threads: int = 1
-) -> RunSpec:
-    """Fill a run with the device's defaults; an estimate only exists for the run that its calibration knows.
-
-    Raises:
-        DeviceError: When an estimate is asked for under other settings.
-    """
-    if place.reach is None:
-        for name, given, known in (
-            ("runtime", runtime, place.backends[0]),
-            ("precision", precision, place.precision),
-            ("batch", batch, 1),
-        ):
-            if given not in (None, known):
-                raise DeviceError(
-                    four_parts(
-                        f"{place.name} cannot be reached, and its estimate knows one {name} only",
-                        given=given,
-                        allowed=str(known),
-                        do=f"leave --{name} out, or choose a device that is measured",
-                    )
-                )
-    return run_for(place, runtime=runtime, precision=precision, batch=batch, threads=threads)
 
 
 def deployed(target: Target) -> nn.Module:

@@ -3,7 +3,6 @@
 Exit status: 0 done, 1 an error the user can repair (one line on stderr), 2 wrong usage, 130 interrupted.
 """
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -12,9 +11,13 @@ from typing import Any
 import typer
 
 from archlab.cli import demo, device, doctor, export, measure, models, profile, proxy, report, search, space, worker
-from archlab.errors import ArchlabError
+from archlab.errors import ArchlabError, four_parts
 
 __all__ = ["app", "main"]
+
+_INTERRUPTED = (
+    "interrupted; nothing is half written: run the same command again, a search then goes on where it stopped"
+)
 
 _USAGE_ERROR: Any = typer.BadParameter.__base__
 """typer's class of all usage errors, which it has no public name for."""
@@ -41,11 +44,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _status(argv: list[str]) -> int:
     try:
         code = app(args=argv, standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        return _fail(_INTERRUPTED, 130) if code == 130 else code if isinstance(code, int) else 0
     except ArchlabError as error:
         return _fail(str(error), 1)
     except (typer.Abort, KeyboardInterrupt):
-        return _fail("interrupted; the same command goes on where it stopped", 130)
+        return _fail(_INTERRUPTED, 130)
     except _USAGE_ERROR as error:
         error.show()
         return 2
@@ -53,15 +56,15 @@ def _status(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EISDIR}:
-            return _fail(_os_line(error), 1)
-        raise
+        return _fail(_os_line(error), 1)
 
 
 def _os_line(error: OSError) -> str:
-    return (
-        f"cannot write or read a file: {error.strerror}; given: {error.filename}; "
-        "allowed: a readable, writable place with free space; choose another path or free some space"
+    return four_parts(
+        f"a file cannot be read or written: {error.strerror or error}",
+        given=error.filename or "no file name",
+        allowed="a readable, writable place with free space",
+        do="choose another path or free some space",
     )
 
 

@@ -20,12 +20,16 @@ def run(
     budget_ms: Annotated[float, typer.Option("--budget-ms", help="Latency budget in milliseconds.")],
     device: Annotated[str, typer.Option("--device", help="A device of: archlab device list.")],
     space: Annotated[str, typer.Option("--space", help="A shipped space or a YAML file.")] = "hybrid",
-    trials: Annotated[int | None, typer.Option("--trials", min=1, help="Networks to try.  [default: 200]")] = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", min=1, help="Networks to try; 200 if --minutes is left out too.")
+    ] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", min=0, help="Stop after so long instead.")] = None,
     proxy: Annotated[str | None, typer.Option("--proxy", help="Accuracy score of: archlab proxy list.")] = None,
     sampler: Annotated[str, typer.Option("--sampler", help="tpe, nsga2 or random.")] = "tpe",
     runtime: Annotated[str | None, typer.Option("--runtime", help="Runtime of a measured device.")] = None,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads of a measurement.")] = 1,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="CPU threads of a measurement; 1 if left out.")
+    ] = None,
     storage: Annotated[
         str | None, typer.Option("--storage", help="Any Optuna storage URL; a journal file in the folder if left out.")
     ] = None,
@@ -33,7 +37,7 @@ def run(
     start: Annotated[Path | None, typer.Option("--from", help="Try the front of this study first.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say where the best network's time goes.")] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Study folder.  [default: studies/SPACE-DEVICE-BUDGETms]")
+        Path | None, typer.Option("--out", help="Study folder; studies/SPACE-DEVICE-BUDGETms if left out.")
     ] = None,
     json: Json = False,
 ) -> None:

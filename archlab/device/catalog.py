@@ -8,7 +8,7 @@ import dataclasses
 import functools
 
 from archlab.device import telemetry
-from archlab.errors import unknown_name
+from archlab.errors import DeviceError, four_parts, unknown_name
 
 __all__ = ["DEVICES", "Device", "RunSpec", "device", "run_for"]
 
@@ -126,10 +126,50 @@ def device(name: str) -> Device:
     return _of_this_machine(row) if row.arch == "host" else row
 
 
-def run_for(row: Device, *, runtime: str | None = None, precision: str | None = None, **asked: object) -> RunSpec:
-    """Fill a run with the device's defaults: its first runtime, its precision."""
-    plain = RunSpec(runtime=runtime or row.backends[0], precision=precision or row.precision)
-    return dataclasses.replace(plain, **asked)  # type: ignore[arg-type]
+def run_for(
+    row: Device,
+    *,
+    runtime: str | None = None,
+    precision: str | None = None,
+    batch: int = 1,
+    threads: int | None = None,
+    **caps: float,
+) -> RunSpec:
+    """Fill a run with the device's defaults: its first runtime, its precision, one thread.
+
+    Args:
+        row: The device.
+        runtime: A runtime of the device.
+        precision: A precision of the runtime.
+        batch: Images per inference.
+        threads: CPU threads.
+        **caps: `warmup_s` and `max_s`.
+
+    Raises:
+        DeviceError: For a batch below 1, or for settings that the estimate of an unreachable device does not know.
+    """
+    if batch < 1:
+        raise DeviceError(
+            four_parts("no such batch", given=batch, allowed="1 or more", do="give the number of images per inference")
+        )
+    if row.reach is None:
+        _check_estimate(row, runtime=runtime, precision=precision, batch=batch, threads=threads)
+    plain = RunSpec(runtime=runtime or row.backends[0], precision=precision or row.precision, batch=batch)
+    return dataclasses.replace(plain, threads=threads or plain.threads, **caps)  # type: ignore[arg-type]
+
+
+def _check_estimate(row: Device, **asked: object) -> None:
+    known = {"runtime": row.backends[0], "precision": row.precision, "batch": 1, "threads": 1}
+    for name, value in known.items():
+        if asked[name] not in (None, value):
+            raise DeviceError(
+                four_parts(
+                    f"{row.name} cannot be reached, and its estimate knows one {name} only",
+                    given=asked[name],
+                    allowed=str(value),
+                    do=f"leave {name} out, or choose a device that is measured",
+                )
+            )
 
 
 @functools.cache

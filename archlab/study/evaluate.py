@@ -179,10 +179,14 @@ class _Subject:
 
 
 def _run(device: catalog.Device, plan: StudyPlan) -> RunSpec:
-    asked = {"batch": plan.batch, "max_s": plan.measure_s}
-    if plan.threads is not None:
-        asked["threads"] = plan.threads
-    return catalog.run_for(device, runtime=plan.runtime, precision=plan.precision, **asked)
+    return catalog.run_for(
+        device,
+        runtime=plan.runtime,
+        precision=plan.precision,
+        batch=plan.batch,
+        threads=plan.threads,
+        max_s=plan.measure_s,
+    )
 
 
 def _over(reading: Reading, plan: StudyPlan, when: str) -> str:

@@ -1,6 +1,7 @@
 """Bad input gets one clear line of four parts and exit 1, and nothing is lost or half written."""
 
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,6 +41,10 @@ SEARCH = ("search", "--space", "edgenext", "--proxy", "params", "--trials", "3")
         ([*SEARCH, "--budget-ms", "-1", "--device", "orin"], "budget_ms is out of range"),
         ([*SEARCH, "--budget-ms", "nan", "--device", "orin"], "budget_ms"),
         ([*SEARCH, "--budget-ms", "5", "--device", "orin", "--storage", "nonsense"], "nonsense"),
+        ([*SEARCH, "--budget-ms", "5", "--device", "orin", "--runtime", "banana"], "given: banana; allowed: trtexec"),
+        ([*SEARCH, "--budget-ms", "5", "--device", "orin", "--threads", "4"], "one threads only; given: 4"),
+        (["export", "efficientvit_m0", "--format", "spec", "--out", "/proc/nope/s.yaml"], "No such file"),
+        (["export", "efficientvit_m0", "--format", "spec", "--out", "/"], "Is a directory"),
         (["report", "nowhere"], "no such study folder"),
         (["worker", "--storage", "nonsense", "--study", "x"], "nonsense"),
     ],
@@ -56,6 +61,33 @@ def test_a_budget_that_no_network_meets_says_the_smallest(refused: Refused, tmp_
     assert "0.05" in line
     assert "ms" in line.split("allowed:")[1]
     assert not (tmp_path / "study").exists()
+
+
+def test_a_front_that_does_not_lie_in_the_space(
+    refused: Refused, answer: Callable[..., object], tmp_path: Path
+) -> None:
+    study, out = tmp_path / "study", tmp_path / "other"
+    answer(*SEARCH, "--budget-ms", "5", "--device", "orin", "--out", study)
+    command = ["search", "--space", "efficientvit_mit", "--proxy", "params", "--trials", "3"]
+    line = refused(*command, "--budget-ms", "5", "--device", "orin", "--from", study, "--out", out)
+    assert "no network of that front lies in the space 'efficientvit_mit'" in line
+    assert not out.exists()
+    assert "a study folder holds many networks" in refused("profile", study)
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    words = [*SEARCH[:-1], "200", "--budget-ms", "5", "--device", "orin", "--out", str(out)]
+    script = f"from archlab.cli import main; main({words!r})"
+    search = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    assert search.stderr is not None
+    first = search.stderr.readline()
+    search.send_signal(signal.SIGINT)
+    rest = search.communicate(timeout=120)[1]
+    assert first.startswith("phase search")
+    assert search.returncode == 130
+    assert "run the same command again, a search then goes on where it stopped" in rest
+    assert "Traceback" not in rest
 
 
 def test_a_damaged_study_is_left_as_it_is(refused: Refused, answer: Callable[..., object], tmp_path: Path) -> None:

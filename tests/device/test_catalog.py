@@ -1,7 +1,9 @@
+from typing import Any
+
 import pytest
 
 from archlab.device.catalog import DEVICES, RunSpec, device, run_for
-from archlab.errors import UnknownNameError
+from archlab.errors import DeviceError, UnknownNameError
 
 
 def test_every_row_is_named_by_its_key_and_has_a_source() -> None:
@@ -47,5 +49,20 @@ def test_an_unknown_device() -> None:
 
 def test_a_run_takes_the_devices_defaults() -> None:
     assert run_for(device("cpu")) == RunSpec(runtime="ort", precision="fp32", threads=1, batch=1, layout="nchw")
-    assert run_for(device("orin"), batch=4) == RunSpec(runtime="trtexec", precision="fp16", batch=4)
+    assert run_for(device("orin")) == RunSpec(runtime="trtexec", precision="fp16")
+    assert run_for(device("cpu"), batch=4, max_s=2.0) == RunSpec(runtime="ort", batch=4, max_s=2.0)
     assert run_for(device("cpu"), runtime="torch", precision="bf16").precision == "bf16"
+
+
+@pytest.mark.parametrize("asked", [{"batch": 4}, {"threads": 2}, {"runtime": "ort"}, {"precision": "int8"}])
+def test_an_estimate_knows_one_run(asked: dict[str, Any]) -> None:
+    (name,) = asked
+    with pytest.raises(
+        DeviceError, match=f"its estimate knows one {name} only; given: .*; allowed: .*; leave {name} out"
+    ):
+        run_for(device("orin"), **asked)
+
+
+def test_a_batch_has_an_image() -> None:
+    with pytest.raises(DeviceError, match="no such batch; given: 0; allowed: 1 or more"):
+        run_for(device("cpu"), batch=0)
