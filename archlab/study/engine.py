@@ -108,6 +108,7 @@ class OptunaLedger:
         self.name = name
         self.storage_name = storage or str(journal)
         self._path = journal_path(storage) if storage else journal
+        self._is_own = storage is None
         self._claim = new_claim()
         self._records: dict[int, Record] = {}
         self._open_trials: dict[int, Trial] = {}
@@ -119,10 +120,12 @@ class OptunaLedger:
         """What `begin` kept of the study, or None when the storage has no such study; creates nothing."""
         if self._path is not None and not self._path.exists():
             return None
-        try:
-            attributes = optuna.load_study(study_name=self.name, storage=self._open()).user_attrs
-        except KeyError:
+        names = optuna.get_all_study_names(storage=self._open())
+        if self._is_own and len(names) == 1:
+            self.name = names[0]  # the folder may have been renamed or copied since
+        if self.name not in names:
             return None
+        attributes = optuna.load_study(study_name=self.name, storage=self._open()).user_attrs
         return attributes or None
 
     def begin(self, plan: StudyPlan, space: SearchSpace, seed: int, keep: Mapping[str, Any]) -> None:

@@ -189,6 +189,9 @@ def test_search_report_and_resume(answer: Answer, tmp_path: Path) -> None:
     assert first["best"] in {row["digest"] for row in first["front"]}
     more = answer(*command, "--trials", "8", "--out", out)
     assert more["trials"] == 8
+    out = out.rename(tmp_path / "renamed")
+    more = answer(*command, "--trials", "9", "--out", out)
+    assert (more["study"], more["trials"], more["unique"]) == ("renamed", 9, 9)
     files = {path.name for path in out.iterdir()}
     assert {"plan.yaml", "trials.jsonl", "front.csv", "best.yaml", "report.html", "run.json", "journal.log"} <= files
     told = answer("report", out)
