@@ -6,6 +6,7 @@ The plan is written beside the results and kept in the storage. A study goes on 
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
@@ -18,7 +19,7 @@ from archlab.proxy import DEFAULT
 from archlab.study.objective import OBJECTIVES
 from archlab.study.samplers import SAMPLERS
 
-__all__ = ["FREE_FIELDS", "StudyPlan", "read_plan"]
+__all__ = ["FREE_FIELDS", "StudyPlan", "read_plan", "without_password"]
 
 FREE_FIELDS = frozenset({"trials", "minutes", "storage"})
 """Fields that may change when a study goes on."""
@@ -97,8 +98,9 @@ class StudyPlan:
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for YAML or JSON; `from_dict` is its inverse."""
-        return dataclasses.asdict(self) | {"objectives": list(self.objectives)}
+        """Plain values, ready for YAML or JSON; `from_dict` is its inverse but for a password in `storage`."""
+        storage = None if self.storage is None else without_password(self.storage)
+        return dataclasses.asdict(self) | {"objectives": list(self.objectives), "storage": storage}
 
     def to_yaml(self) -> str:
         """The text of ``plan.yaml``."""
@@ -144,6 +146,11 @@ class StudyPlan:
 
 
 _ADAPTER: TypeAdapter[StudyPlan] = TypeAdapter(StudyPlan)
+
+
+def without_password(text: str) -> str:
+    """Replace the password of a storage URL by asterisks, wherever in `text` it stands."""
+    return re.sub(r"(://[^:/@\s]+):[^@/\s]+@", r"\1:***@", text)
 
 
 def read_plan(path: Path) -> StudyPlan:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import archlab
-from archlab.study.plan import StudyPlan
+from archlab.study.plan import StudyPlan, without_password
 
 __all__ = ["commit", "provenance", "versions"]
 
@@ -24,7 +24,7 @@ def provenance(plan: StudyPlan, argv: Sequence[str], described: Mapping[str, Any
         started: When the study was begun, ISO 8601.
     """
     return {
-        "argv": list(argv),
+        "argv": [without_password(word) for word in argv],
         "version": archlab.__version__,
         "git": commit(Path(archlab.__file__).parent),
         "versions": versions(_PACKAGES),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from archlab.errors import ArchlabError, PlanError, UnknownNameError
 from archlab.proxy import DEFAULT
-from archlab.study.plan import StudyPlan, read_plan
+from archlab.study.plan import StudyPlan, read_plan, without_password
 
 GOOD = {"budget_ms": 5, "device": "orin"}
 
@@ -89,3 +89,14 @@ def test_malformed_plans_end_in_one_line(document: Any) -> None:
         assert "\n" not in str(error)
     else:
         assert StudyPlan.from_dict(yaml.safe_load(plan.to_yaml())) == plan
+
+
+def test_a_password_is_not_written_down() -> None:
+    url = "postgresql+psycopg://lab:s3cret@127.0.0.1/optuna"
+    plan = StudyPlan(budget_ms=5.0, device="orin", storage=url)
+    assert plan.storage == url
+    assert plan.to_dict()["storage"] == "postgresql+psycopg://lab:***@127.0.0.1/optuna"
+    assert "s3cret" not in plan.to_yaml()
+    assert without_password(f"--storage={url}") == "--storage=postgresql+psycopg://lab:***@127.0.0.1/optuna"
+    for plain in ("sqlite:////a/b:c@d.db", "journal:x.log", "postgresql://127.0.0.1:5432/optuna"):
+        assert without_password(plain) == plain
