@@ -11,6 +11,9 @@
     ├── ProxyError            a score that a network does not have
     └── DeviceError
         ├── DeviceUnreachable     asked to measure where nothing answers
+        │   └── DeviceLost        it answered before: the link broke, or the device went away
+        ├── DeviceChanged         another power mode or other software than the study's
+        ├── EngineBuildError      a network that the device's runtime cannot build
         └── UnsteadyMeasurement   timed, but too noisy to be called a latency
 
 A message says what is wrong, what was given, what is allowed and what to do, in one line.
@@ -22,8 +25,11 @@ from collections.abc import Iterable
 __all__ = [
     "ArchlabError",
     "CostRuleError",
+    "DeviceChanged",
     "DeviceError",
+    "DeviceLost",
     "DeviceUnreachable",
+    "EngineBuildError",
     "PlanError",
     "ProxyError",
     "SpecError",
@@ -79,6 +85,18 @@ class DeviceError(ArchlabError):
 
 class DeviceUnreachable(DeviceError):  # noqa: N818 - reads as the state it reports
     """Asked to measure where nothing answers."""
+
+
+class DeviceLost(DeviceUnreachable):
+    """A device that answered before: the link broke, or the device went away; no fault of the network that ran."""
+
+
+class DeviceChanged(DeviceError):  # noqa: N818 - reads as the state it reports
+    """Another power mode or other software than before: its latencies cannot stand beside the earlier ones."""
+
+
+class EngineBuildError(DeviceError):
+    """A network that the device's runtime cannot build; the message ends with the tail of the build's log."""
 
 
 class UnsteadyMeasurement(DeviceError):  # noqa: N818 - reads as the state it reports
