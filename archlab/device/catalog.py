@@ -1,24 +1,29 @@
 """The devices by name: facts with their sources, and whether a device can be reached.
 
 A row is data and holds no connection. What is None is not known. `reach` says where the device answers: ``local`` is
-this machine, None nowhere: such a device is estimated, never measured.
+this machine, ``ssh:user@host:port`` a board, ``child:`` the board's agent in a process here, None nowhere: such a
+device is estimated, never measured. A user's own devices (`registry`) stand beside the shipped rows; one with a shipped
+name keeps that row's facts and becomes measured.
 """
 
 import dataclasses
 import functools
 
-from archlab.device import telemetry
+from archlab.device import registry, telemetry
+from archlab.device.reach import LOCAL_NAMES, RUNTIMES
+from archlab.device.registry import Entry
 from archlab.errors import DeviceError, four_parts, unknown_name
 
-__all__ = ["DEVICES", "Device", "RunSpec", "device", "run_for"]
+__all__ = ["DEVICES", "Device", "RunSpec", "device", "names", "rows", "run_for"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Device:
     """One device in one power mode.
 
-    `backends` are runtimes, the first is the default; `calibration` names the constants that the estimates use;
-    `launch_us` is the time one kernel costs whatever it does. Peaks are dense, of all cores at the mode's clock.
+    `backends` are runtimes, the first is the default; `calibration` names the constants that the estimates use.
+    `ssh_options` are arguments for ssh, `python` is the interpreter there. Peaks are dense, of all cores at the mode's
+    clock.
     """
 
     name: str
@@ -28,9 +33,10 @@ class Device:
     peak_fp32_tflops: float | None = None
     peak_fp16_tflops: float | None = None
     mem_bw_gbs: float | None = None
-    launch_us: float | None = None
     backends: tuple[str, ...]
     reach: str | None = None
+    ssh_options: tuple[str, ...] = ()
+    python: str = "python3"
     precision: str
     calibration: str | None = None
     notes: str = ""
@@ -73,12 +79,10 @@ DEVICES: dict[str, Device] = {
         peak_fp32_tflops=5.327,
         peak_fp16_tflops=42.61,
         mem_bw_gbs=204.8,
-        launch_us=7.7,
         backends=("trtexec",),
         precision="fp16",
         calibration="orin",
-        notes="TensorRT, FP16, batch 1, without host transfer; 16 SM at 1300.5 MHz, 4 MB L2; "
-        "launch_us is fitted on published EfficientViT-B latencies",
+        notes="TensorRT, FP16, batch 1, without host transfer; 16 SM at 1300.5 MHz, 4 MB L2",
         source="NVIDIA Jetson AGX Orin technical brief (5.3 FP32 TFLOPS, 170 sparse INT8 TOPS, 4 MB L2); "
         "memory clock 3199 MHz × 256 bit; FP16 dense = SM · 2048 FLOP per clock",
     ),
@@ -115,15 +119,57 @@ DEVICES: dict[str, Device] = {
 
 
 def device(name: str) -> Device:
-    """Find a device; what the row of the host leaves open is read from the machine.
+    """Find a device, the user's own first; what the row of the host leaves open is read from the machine.
 
     Raises:
         UnknownNameError: With the nearest known name.
+        DeviceError: When the file of the user's devices is damaged.
     """
-    if name not in DEVICES:
-        raise unknown_name("device", name, DEVICES, "see: archlab device list")
-    row = DEVICES[name]
-    return _of_this_machine(row) if row.arch == "host" else row
+    row = DEVICES.get(name)
+    if name in LOCAL_NAMES and row is not None:
+        return _of_this_machine(row) if row.arch == "host" else row
+    found = rows()
+    if name not in found:
+        raise unknown_name("device", name, found, "see: archlab device list; archlab device add NAME --ssh user@host")
+    return found[name]
+
+
+def rows() -> dict[str, Device]:
+    """Give every device by name, the shipped ones first.
+
+    Raises:
+        DeviceError: When the file of the user's devices is damaged.
+    """
+    return DEVICES | {name: _added(name, entry) for name, entry in registry.entries().items()}
+
+
+def names() -> tuple[str, ...]:
+    """Name every device, the shipped ones first."""
+    return tuple(rows())
+
+
+def _added(name: str, entry: Entry) -> Device:
+    shipped = DEVICES.get(name)
+    backends = entry.backends or (("trtexec",) if shipped is None else shipped.backends)
+    is_shipped_runtime = shipped is not None and shipped.backends[0] == backends[0]
+    precision = entry.precision or (shipped.precision if shipped and is_shipped_runtime else RUNTIMES[backends[0]][0])
+    base = shipped or Device(
+        name=name,
+        title=f"{name}, added by you",
+        kind="board",
+        arch="not known",
+        backends=backends,
+        precision=precision,
+        source="archlab device add",
+    )
+    return dataclasses.replace(
+        base,
+        reach=entry.reach,
+        ssh_options=entry.ssh_options,
+        python=entry.python,
+        backends=backends,
+        precision=precision,
+    )
 
 
 def run_for(

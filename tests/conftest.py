@@ -1,0 +1,13 @@
+"""No test reads or writes the devices of the person who runs it."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of the user's devices, which is not there yet."""
+    path = tmp_path / "devices.json"
+    monkeypatch.setenv("ARCHLAB_DEVICES", str(path))
+    return path
