@@ -29,6 +29,9 @@ from archlab.model.export import graph_hash, to_onnx
 __all__ = ["Comparison", "backend_of", "compare", "measure"]
 
 _SLOWED_SHARE = 0.9
+_BOARD_REACHES = ("ssh:", "child:")
+_BOARD: Backend | None = None
+"""Serves the devices that the agent reaches, whatever the runtime's name."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,10 +108,11 @@ def backend_of(device: Device, run: RunSpec, backends: Mapping[str, Backend] = B
                 do="take the estimate (its source begins with 'estimated:') or choose --device cpu",
             )
         )
-    offered = [name for name in device.backends if name in backends]
+    is_board = device.reach.startswith(_BOARD_REACHES)
+    offered = [name for name in device.backends if is_board or name in backends]
     if run.runtime not in offered:
         raise unknown_name("runtime", run.runtime, offered, f"choose a runtime of {device.name}")
-    backend = backends[run.runtime]
+    backend = _BOARD if is_board and _BOARD is not None else backends[run.runtime]
     _check_offer("precision", run.precision, backend.precisions, run)
     _check_offer("layout", run.layout, backend.layouts, run)
     cores = telemetry.cpu().cores
@@ -149,7 +153,7 @@ def _measured(
     handle: Handle, device: Device, run: RunSpec, digest: str, environment: dict[str, Any], clock: Callable[[], float]
 ) -> Measurement:
     before = telemetry.state()
-    collected = collect(handle.run, run, clock)
+    collected = collect(handle.run, run, clock, is_self_warming=handle.is_self_warming)
     after = telemetry.state()
     samples = collected.samples
     chosen = chosen_of(samples, run)
@@ -173,6 +177,7 @@ def _measured(
             "warmup_runs": collected.warmup_runs,
             "is_warm": collected.is_warm,
             "seconds": round(collected.seconds, 3),
+            **samples.facts,
             "before": before,
             "after": after,
         },

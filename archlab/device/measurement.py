@@ -20,20 +20,22 @@ class Samples:
     """What a block of runs gave, one entry per run.
 
     `cpu_ns` (CPU time of the whole process) and `switches` (involuntary context switches) are None where the device's
-    own tool reports times; `is_throttled` is what the device itself says.
+    own tool reports times; `is_throttled` is what the device itself says. `facts` are what else the device tells of the
+    block (clock, temperature, `power_w`, `energy_mj` …); they stand in the measurement's environment.
     """
 
     wall_ns: Ints
     cpu_ns: Ints | None = None
     switches: Ints | None = None
     is_throttled: bool = False
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.wall_ns)
 
 
 def joined(blocks: Sequence[Samples]) -> Samples:
-    """Put blocks of runs behind each other."""
+    """Put blocks of runs behind each other; of a fact that several blocks tell the last one stays."""
     cpu = [block.cpu_ns for block in blocks if block.cpu_ns is not None]
     switches = [block.switches for block in blocks if block.switches is not None]
     return Samples(
@@ -41,6 +43,7 @@ def joined(blocks: Sequence[Samples]) -> Samples:
         cpu_ns=np.concatenate(cpu) if len(cpu) == len(blocks) else None,
         switches=np.concatenate(switches) if len(switches) == len(blocks) else None,
         is_throttled=any(block.is_throttled for block in blocks),
+        facts={name: value for block in blocks for name, value in block.facts.items()},
     )
 
 

@@ -17,6 +17,7 @@ from archlab.device.stats import MIN_CLEAN, TARGET_SHARE, Chosen, choose, is_ste
 __all__ = ["Collected", "chosen_of", "collect"]
 
 _WARMUP_BLOCK_S, _BLOCK_S = 0.1, 0.25
+_LARGE_BLOCK = 200
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,15 +30,20 @@ class Collected:
     seconds: float
 
 
-def collect(run_block: Callable[[int], Samples], run: RunSpec, clock: Callable[[], float]) -> Collected:
+def collect(
+    run_block: Callable[[int], Samples], run: RunSpec, clock: Callable[[], float], *, is_self_warming: bool = False
+) -> Collected:
     """Run the protocol's two loops.
 
     Args:
         run_block: Runs n times and gives n samples.
         run: The caps and the number of threads.
         clock: Seconds.
+        is_self_warming: Every block warms up by itself and costs a process: no warm-up here, few large blocks.
     """
     began = clock()
+    if is_self_warming:
+        return _large_blocks(run_block, run, clock)
     run_block(1)
     first = clock()
     run_block(1)
@@ -56,6 +62,15 @@ def collect(run_block: Callable[[int], Samples], run: RunSpec, clock: Callable[[
         warmup_runs=2 + warmup * len(medians),
         seconds=clock() - began,
     )
+
+
+def _large_blocks(run_block: Callable[[int], Samples], run: RunSpec, clock: Callable[[], float]) -> Collected:
+    """Large blocks of runs that warm up by themselves."""
+    began = clock()
+    blocks = [run_block(_LARGE_BLOCK)]
+    while not _is_known(joined(blocks), run) and clock() - began < run.max_s:
+        blocks.append(run_block(_LARGE_BLOCK))
+    return Collected(samples=joined(blocks), is_warm=True, warmup_runs=0, seconds=clock() - began)
 
 
 def chosen_of(samples: Samples, run: RunSpec) -> Chosen:

@@ -50,6 +50,10 @@ class OpTime:
 class Handle(Protocol):
     """A network ready to run."""
 
+    @property
+    def is_self_warming(self) -> bool:
+        """True where every block of runs warms up by itself, in a process of its own (trtexec)."""
+
     def run(self, runs: int) -> Samples:
         """Run `runs` times and time each."""
 

@@ -38,6 +38,8 @@ def nanoseconds(times_ms: Sequence[float]) -> np.ndarray:
 
 
 class FakeHandle:
+    is_self_warming = False
+
     def __init__(self, device: FakeDevice) -> None:
         self.device = device
         self.is_closed = False

@@ -27,6 +27,8 @@ _ERRORS_ONLY = 3
 class OrtHandle:
     """One session and one input."""
 
+    is_self_warming = False
+
     def __init__(self, workload: Workload, run: RunSpec) -> None:
         self._workload = workload
         self._run = run

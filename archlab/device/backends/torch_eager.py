@@ -24,6 +24,8 @@ _FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_las
 class TorchEagerHandle:
     """One module and one input."""
 
+    is_self_warming = False
+
     def __init__(self, workload: Workload, run: RunSpec) -> None:
         self._run = run
         self._module = _own(workload.module, run.layout)
