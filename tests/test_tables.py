@@ -16,7 +16,18 @@ TABLES = {
     "device/backends": ("BACKENDS", set()),
     "latency": (
         "PREDICTORS",
-        {"calibrate", "estimate", "features", "fit", "fusion", "kernels", "tables", "terms"},
+        {
+            "calibrate",
+            "estimate",
+            "features",
+            "fit",
+            "fusion",
+            "kernel_times",
+            "kernels",
+            "operators",
+            "tables",
+            "terms",
+        },
     ),
     "proxy": ("PROXIES", set()),
 }

@@ -16,10 +16,9 @@ from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import kendalltau
 
 from archlab.device.catalog import DEVICES, Device
-from archlab.latency.estimate import HeldOut
+from archlab.latency.estimate import HeldOut, central, compared
 from archlab.latency.fit import Fit, Floats, Points, Prior, fit, leave_out
 from archlab.latency.roofline import score_scale
 from archlab.latency.tables import Constants, Published, latencies, networks
@@ -31,7 +30,6 @@ TIGHTNESS = {"t4": 0.3, "orin": 0.5, "nano": 0.2}
 """How hard coefficients are to move from their prior; chosen among 0.1, 0.2, 0.3, 0.5 and 1 by the errors on
 left-out families and networks, which are therefore a little too kind."""
 
-_LEVEL = 0.90
 _MACS_TOLERANCE = 0.25
 _RATE = 2.0
 _ADDEND_MS = {"orin": 0.1, "nano": 0.5}
@@ -116,7 +114,7 @@ def calibrate(device: str) -> Calibration:
     scales = _scales(points, folds)
     scores = (points.log_ms - log_ms) / scales
     low, high = _held_out_quantiles(points, scores)
-    quantiles = _quantiles(scores)
+    quantiles = central(scores)
     known = Constants(
         device=device,
         coefficients=tuple(float(f"{c:.5g}") for c in np.exp(whole.log_coefficients)),
@@ -222,30 +220,15 @@ def _scales(points: Points, folds: list[tuple[npt.NDArray[np.bool_], Fit]]) -> F
     return scales
 
 
-def _quantiles(scores: Floats) -> tuple[float, float]:
-    """The central 90 % of the scores, with the usual correction for their small number."""
-    tail = (1 - _LEVEL) / 2
-    tail = max(0.0, tail - (1 - tail) / len(scores))
-    low, high = np.quantile(scores, [tail, 1 - tail])
-    return float(low), float(high)
-
-
 def _held_out_quantiles(points: Points, scores: Floats) -> tuple[Floats, Floats]:
     """For each point the quantiles that the other families' scores give."""
     low, high = np.empty(len(scores)), np.empty(len(scores))
     for name in np.unique(points.families):
         left = points.families == name
-        low[left], high[left] = _quantiles(scores[~left])
+        low[left], high[left] = central(scores[~left])
     return low, high
 
 
 def _held_out(points: Points, log_ms: Floats, is_held: npt.NDArray[np.bool_] | None) -> HeldOut:
-    off = np.abs(np.expm1(log_ms - points.log_ms))
-    return HeldOut(
-        mean_abs_pct=round(float(100 * off.mean()), 2),
-        within_10_share=round(float((off <= 0.1).mean()), 4),
-        kendall_tau=round(float(kendalltau(log_ms, points.log_ms)[0]), 4),
-        coverage=None if is_held is None else round(float(is_held.mean()), 4),
-        points=len(off),
-        families=len(np.unique(points.families)),
-    )
+    coverage = None if is_held is None else float(is_held.mean())
+    return compared(np.exp(log_ms), np.exp(points.log_ms), coverage=coverage, groups=len(np.unique(points.families)))

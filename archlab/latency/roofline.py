@@ -14,7 +14,7 @@ import numpy.typing as npt
 from archlab.cost.rows import OpTrace
 from archlab.device.catalog import Device, RunSpec
 from archlab.errors import DeviceError, four_parts
-from archlab.latency.estimate import Estimate, HeldOut
+from archlab.latency.estimate import Estimate, HeldOut, stretch
 from archlab.latency.features import Features, features
 from archlab.latency.tables import CALIBRATED, Constants, constants
 from archlab.latency.terms import design
@@ -47,7 +47,7 @@ class Roofline:
         coefficients = np.array(known.coefficients)
         parts = laid_out.weighted(coefficients)[0] * coefficients
         ms = float(parts.sum())
-        scale = float(score_scale(parts[None] / ms, np.array(known.spread))[0]) * _stretch(ms, known.range_ms)
+        scale = float(score_scale(parts[None] / ms, np.array(known.spread))[0]) * stretch(ms, known.range_ms)
         return Estimate(
             ms=ms,
             lo_ms=ms * math.exp(known.low * scale),
@@ -122,8 +122,3 @@ def _check_run(trace: OpTrace, device: Device, run: RunSpec | None) -> None:
                 do=f"ask for {device.precision}, or for a device that can be measured",
             )
         )
-
-
-def _stretch(ms: float, seen_ms: tuple[float, float]) -> float:
-    """1 inside the range of the fit, and one more for every factor of e beyond it."""
-    return 1.0 + max(0.0, math.log(ms / seen_ms[1]), math.log(seen_ms[0] / ms))
