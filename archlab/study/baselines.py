@@ -7,7 +7,7 @@ far over the budget is not timed; its latency is null and the reason stands besi
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from archlab.errors import ArchlabError
+from archlab.errors import ArchlabError, DeviceChanged, DeviceUnreachable
 from archlab.families import Published
 from archlab.space import SearchSpace
 from archlab.spec import ArchSpec
@@ -44,6 +44,8 @@ def compare(plan: StudyPlan, space: SearchSpace, judge: Judge, records: Sequence
         if evaluation is None:
             try:
                 evaluation = judge.baseline(spec, HOPELESS_FACTOR * plan.budget_ms)
+            except (DeviceUnreachable, DeviceChanged):
+                raise
             except (ArchlabError, RuntimeError) as trouble:
                 error = " ".join(str(trouble).split())[:300]
         yield _row(row, spec, evaluation, error)

@@ -9,66 +9,29 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from archlab import space as space_room
-from archlab.space import Point, SearchSpace
+from archlab.errors import DeviceError
+from archlab.space import SearchSpace
 from archlab.spec import ArchSpec
 from archlab.study import loop
-from archlab.study.baselines import compare
+from archlab.study.baselines import Judge, compare
 from archlab.study.evaluate import Evaluator
 from archlab.study.folder import StudyFolder
+from archlab.study.identity import check_resumed
 from archlab.study.plan import StudyPlan
 from archlab.study.provenance import provenance
-from archlab.study.record import Evaluation, Record
+from archlab.study.record import Record
+from archlab.study.recovery import Patient, Recovery
 from archlab.study.result import Progress, StudyResult, progress, summarise
+from archlab.study.roles import Services, Store
 from archlab.study.trouble import check_same, no_study, unreachable
 
-__all__ = ["Services", "Store", "conduct", "join"]
+__all__ = ["conduct", "join"]
 
 _Watch = Callable[[Progress], object]
-
-
-class Services(Protocol):
-    """How networks are evaluated; the real one is `Evaluator`."""
-
-    def evaluate(self, spec: ArchSpec) -> Evaluation:
-        """Work out the objectives of a network."""
-
-    def smallest_upper_ms(self, space: SearchSpace) -> tuple[float, str]:
-        """Find a small latency in the space, at the upper end of its interval, with its source.
-
-        May stop at the first network that meets the budget.
-        """
-
-    def baseline(self, spec: ArchSpec, limit_ms: float) -> Evaluation:
-        """Score and time a published model; see `baselines.Judge`."""
-
-    def learn(self, records: Iterable[Record]) -> None:
-        """Take what earlier runs found into account."""
-
-    def describe(self) -> Mapping[str, Any]:
-        """Device, fingerprint, protocol and score, for ``run.json``."""
-
-
-class Store(loop.Ledger, Protocol):
-    """A ledger that can be opened and told what to try first."""
-
-    name: str
-    storage_name: str
-
-    def stored(self) -> Mapping[str, Any] | None:
-        """What `begin` kept of the study, None when there is none."""
-
-    def begin(self, plan: StudyPlan, space: SearchSpace, seed: int, keep: Mapping[str, Any]) -> None:
-        """Open the study for work."""
-
-    def enqueue(self, point: Point, origin: str) -> None:
-        """Have a point tried before the sampler is asked."""
-
-    def origins(self) -> set[str]:
-        """Origins of all trials there are."""
 
 
 def conduct(
@@ -105,8 +68,14 @@ def conduct(
         folder.append(record)
         watch("search")
 
-    is_finished = loop.search(store, plan, space, services.evaluate, on_record)
-    baselines, is_finished = _compare(store, plan, space, services, watch, kept, is_finished)
+    recovery = Recovery(plan.device, plan.device_failures_in_a_row, services.recover, folder.note)
+    try:
+        is_finished = loop.search(store, plan, space, services.evaluate, on_record, recovery)
+        baselines, is_finished = _compare(store, plan, space, Patient(services, recovery), watch, kept, is_finished)
+    except DeviceError as error:
+        folder.note({"event": "search stopped", "detail": str(error)})
+        write(store.records(), kept, is_finished=False)
+        raise
     folder.export(store.records())
     return write(store.records(), baselines, is_finished=is_finished)
 
@@ -120,6 +89,7 @@ def join(store: Store, *, on_progress: _Watch, services: Services | None) -> int
     space = space_room.load(plan.space)
     check_same(plan, _space_digest(space), stored, store.storage_name)
     services = services or Evaluator(plan)
+    check_resumed(plan.device, stored.get("fingerprint"), services.fingerprint(), store.storage_name)
     store.begin(plan, space, plan.seed + os.getpid(), {})
     closed = []
     watch = _Watcher(store, plan, on_progress)
@@ -128,7 +98,8 @@ def join(store: Store, *, on_progress: _Watch, services: Services | None) -> int
         closed.append(record.number)
         watch("search")
 
-    loop.search(store, plan, space, services.evaluate, on_record)
+    recovery = Recovery(plan.device, plan.device_failures_in_a_row, services.recover)
+    loop.search(store, plan, space, services.evaluate, on_record, recovery)
     return len(closed)
 
 
@@ -187,7 +158,10 @@ def _open(store: Store, plan: StudyPlan, space: SearchSpace, services: Services,
     stored = store.stored()
     if stored is not None and "plan" in stored:
         check_same(plan, _space_digest(space), stored, store.storage_name)
+        fingerprint = services.fingerprint()
+        check_resumed(plan.device, stored.get("fingerprint"), fingerprint, store.storage_name)
     else:
+        fingerprint = services.fingerprint()
         folder.check_against([], store.storage_name)
         smallest_ms, source = services.smallest_upper_ms(space)
         if smallest_ms > plan.budget_ms:
@@ -196,6 +170,7 @@ def _open(store: Store, plan: StudyPlan, space: SearchSpace, services: Services,
     keep = {
         "plan": plan.to_dict(),
         "space_digest": _space_digest(space),
+        "fingerprint": dict(fingerprint),
         "started": (stored or {}).get("started")
         or datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds"),
     }
@@ -225,7 +200,7 @@ def _compare(
     store: Store,
     plan: StudyPlan,
     space: SearchSpace,
-    services: Services,
+    judge: Judge,
     watch: _Watcher,
     kept: list[dict[str, Any]],
     is_finished: bool,
@@ -235,7 +210,7 @@ def _compare(
         return kept, is_finished
     rows: list[dict[str, Any]] = []
     try:
-        for row in compare(plan, space, services, store.records()):
+        for row in compare(plan, space, judge, store.records()):
             rows.append(row)
             watch("baselines")
     except KeyboardInterrupt:

@@ -26,7 +26,7 @@ from archlab.families.knobs import Scalar
 from archlab.space import Axis, Point, SearchSpace
 from archlab.spec import ArchSpec
 from archlab.study.claim import is_lost, new_claim
-from archlab.study.conduct import Services, conduct, join
+from archlab.study.conduct import conduct, join
 from archlab.study.folder import StudyFolder
 from archlab.study.journal import JournalFile, journal_path
 from archlab.study.loop import Asked
@@ -34,6 +34,7 @@ from archlab.study.objective import OBJECTIVES
 from archlab.study.plan import StudyPlan
 from archlab.study.record import Record
 from archlab.study.result import Progress, StudyResult
+from archlab.study.roles import Services
 from archlab.study.samplers import SAMPLERS
 from archlab.study.trouble import damaged, explained, is_full, no_folder, no_storage, no_url
 from archlab.study.unseen import UnseenSampler, pick
@@ -192,6 +193,11 @@ class OptunaLedger:
         """Close a trial without a record."""
         self._open_trials.pop(number, None)
         self._opened.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def requeue(self, number: int, point: Point, origin: str) -> None:
+        """Queue a trial's network, then close the trial without a record: a kill in between loses nothing."""
+        self.enqueue(point, origin)
+        self.lose(number)
 
     def records(self) -> list[Record]:
         """Every closed trial that has a record, by number."""

@@ -1,7 +1,7 @@
 """From a network to its values: latency first, then what the plan asks for, each with its source.
 
 A device that can be reached is measured, any other estimated. A network that a prediction or its own latency puts
-clearly over the budget is not scored, and its evaluation says so.
+clearly over the budget is not scored, nor is one that the device cannot build; its evaluation says so.
 """
 
 import functools
@@ -15,7 +15,7 @@ from archlab.device import catalog
 from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import RunSpec
 from archlab.device.measure import backend_of, measure
-from archlab.errors import UnsteadyMeasurement, four_parts, unknown_name
+from archlab.errors import EngineBuildError, UnsteadyMeasurement, four_parts, unknown_name
 from archlab.latency import PREDICTORS
 from archlab.model.build import build
 from archlab.model.deploy import deploy
@@ -23,6 +23,7 @@ from archlab.proxy import PROXIES
 from archlab.proxy import score as score_network
 from archlab.space import SearchSpace
 from archlab.spec import ArchSpec
+from archlab.study.identity import Fingerprint, check_unchanged
 from archlab.study.objective import OBJECTIVES, Reading
 from archlab.study.pace import Pace
 from archlab.study.plan import StudyPlan
@@ -54,12 +55,19 @@ class Evaluator:
         self.pace = Pace()
         self.cache_hits = 0
         self._cache = MeasurementCache() if cache is None else cache
+        self._fingerprint: Fingerprint | None = None
         if self.is_measured:
             backend_of(self.device, self.run)
 
     def evaluate(self, spec: ArchSpec) -> Evaluation:
-        """Work out the plan's objectives of a network."""
+        """Work out the plan's objectives of a network; one that the device cannot build has none, and says why."""
         subject = _Subject(spec, self)
+        try:
+            return self._evaluated(subject)
+        except EngineBuildError as error:
+            return subject.evaluation({}, str(error))
+
+    def _evaluated(self, subject: "_Subject") -> Evaluation:
         limit_ms = self.plan.skip_factor * self.plan.budget_ms
         guess = self.pace.guess(subject.report.macs, self.plan.device) if self.is_measured else None
         if guess is not None and guess.interval is not None and guess.interval[0] > limit_ms:
@@ -92,6 +100,20 @@ class Evaluator:
             if found is not None and found.macs and found.sources.get("latency_ms", "").startswith("measured:"):
                 self.pace.learn(found.macs * self.plan.batch, found.values["latency_ms"])
 
+    def fingerprint(self) -> Fingerprint:
+        """The device and its software as they are when first asked; empty where the device is estimated."""
+        if self._fingerprint is None:
+            self._fingerprint = self._fingerprint_now() if self.is_measured else {}
+        return self._fingerprint
+
+    def recover(self) -> str:
+        """Call a device that went away once more; see `roles.Services`."""
+        check_unchanged(self.device.name, self.fingerprint(), self._fingerprint_now())
+        return "it is what it was"
+
+    def _fingerprint_now(self) -> Fingerprint:
+        return backend_of(self.device, self.run).fingerprint(self.device)
+
     def latency(self, spec: ArchSpec, trace_: OpTrace, macs: int) -> Reading:
         """Measure or estimate one network."""
         if self.is_measured:
@@ -104,6 +126,7 @@ class Evaluator:
                 digest=spec.digest,
                 cache=self._cache,
             )
+            check_unchanged(self.device.name, self.fingerprint(), found.environment["fingerprint"])
             if found.quality == "failed":
                 raise _untimed(spec, self.device.name)
             self.cache_hits += bool(found.environment.get("cached"))
@@ -130,7 +153,9 @@ class Evaluator:
     def describe(self) -> dict[str, Any]:
         """Device, fingerprint, protocol and score, for ``run.json``."""
         predictor = None if self.is_measured else PREDICTORS[PREDICTOR]
-        return describe(self.plan, self.device, self.run, predictor) | {"cache_hits": self.cache_hits}
+        return describe(self.plan, self.device, self.run, predictor, self.fingerprint()) | {
+            "cache_hits": self.cache_hits
+        }
 
 
 class _Subject:

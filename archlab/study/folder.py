@@ -1,10 +1,11 @@
 """The study folder: what is written where, always whole.
 
 ``trials.jsonl`` is an export of the storage: a line is appended after each tell, and the file is rebuilt at every
-start and at the end, so a line cut off by a kill does no harm. ``plan.yaml``, ``run.json`` and ``best.yaml`` are
-replaced in one step.
+start and at the end, so a line cut off by a kill does no harm. ``events.jsonl`` tells what happened to the device on
+the way, where something did. ``plan.yaml``, ``run.json`` and ``best.yaml`` are replaced in one step.
 """
 
+import datetime
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ class StudyFolder:
         self.plan = path / "plan.yaml"
         self.run = path / "run.json"
         self.best = path / "best.yaml"
+        self.events = path / "events.jsonl"
 
     def make(self) -> None:
         """Create the folder.
@@ -89,6 +91,11 @@ class StudyFolder:
     def write_plan(self, plan: StudyPlan) -> None:
         """Write ``plan.yaml``."""
         write_text(self.plan, plan.to_yaml())
+
+    def note(self, event: Mapping[str, Any]) -> None:
+        """Append what happened to the device to ``events.jsonl``, with the time."""
+        now = datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="milliseconds")
+        append_line(self.events, json.dumps({"time": now, **event}, ensure_ascii=False))
 
     def write_best(self, record: Record | None, header: str) -> None:
         """Write ``best.yaml``: the spec below `header`, one comment line per line; without a record, none is left."""

@@ -1,7 +1,8 @@
 """Ask, evaluate, tell, until there is enough: the loop of a search, without knowing who suggests or where it is kept.
 
 One network at a time; several processes may run this loop on one ledger. A network that fails is a record like any
-other; only trouble that is not the network's own (a full disk, a device that left) ends the loop.
+other. A device that leaves in mid-run is called again (`recovery`) and its network tried again; only trouble that is
+not the network's own and does not pass (a full disk, a device that changed or stays away) ends the loop.
 """
 
 import contextlib
@@ -11,12 +12,21 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from archlab.errors import ArchlabError, DeviceUnreachable, SpecError, StorageFullError, StudyError, four_parts
+from archlab.errors import (
+    ArchlabError,
+    DeviceChanged,
+    DeviceUnreachable,
+    SpecError,
+    StorageFullError,
+    StudyError,
+    four_parts,
+)
 from archlab.space import Point, SearchSpace
 from archlab.spec import ArchSpec
 from archlab.study.interrupt import Pause
 from archlab.study.plan import StudyPlan
 from archlab.study.record import Evaluation, Record
+from archlab.study.recovery import Recovery
 
 __all__ = ["Asked", "Evaluate", "Ledger", "search", "violations"]
 
@@ -52,11 +62,21 @@ class Ledger(Protocol):
     def lose(self, number: int) -> None:
         """Close a trial without a record, as if it had never been."""
 
+    def requeue(self, number: int, point: Point, origin: str) -> None:
+        """Close a trial without a record and have its network tried again before the sampler is asked."""
+
     def records(self) -> list[Record]:
         """Every closed trial, by number."""
 
     def running(self, before: int | None = None) -> int:
         """Count the trials that living processes work on; only those with a number below `before`, if given."""
+
+
+class _Interrupted(Exception):  # noqa: N818 - what happened to a network, no error of ours
+    """The device went away while a network ran."""
+
+    def __init__(self, base: Record, error: DeviceUnreachable) -> None:
+        self.base, self.error = base, error
 
 
 def search(
@@ -65,24 +85,42 @@ def search(
     space: SearchSpace,
     evaluate: Evaluate,
     on_record: Callable[[Record], object],
+    recovery: Recovery | None = None,
 ) -> bool:
     """Run the loop until the plan's trials or minutes are used up.
+
+    Args:
+        ledger: Who suggests networks and keeps what became of them.
+        plan: How much is enough.
+        space: What the ledger's points mean.
+        evaluate: Works out the values of a network.
+        on_record: Is told every closed trial.
+        recovery: Calls a device that went away; without one its first loss ends the loop.
 
     Returns:
         True when it came to its end, False when the user interrupted it.
 
     Raises:
         StudyError: After `plan.failures_in_a_row` networks failed one after the other.
+        DeviceLost: When the device stays away; the network that was interrupted is queued again.
+        DeviceChanged: When it is no longer what it was; the same holds.
     """
     failures = 0
+    recovery = recovery or Recovery(plan.device, 1, lambda: "")
     with Pause() as pause:
         try:
             while not _is_over(ledger, plan, pause):
-                record = _one(ledger, plan, space, evaluate, pause)
+                try:
+                    record = _one(ledger, plan, space, evaluate, pause)
+                except _Interrupted as lost:
+                    recovery.after(lost.error, pause, number=lost.base.number, digest=lost.base.digest)
+                    continue
                 if record is None:
                     continue
                 ledger.tell(record)
                 on_record(record)
+                if record.state == "complete":
+                    recovery.settle()
                 failures = failures + 1 if record.state == "failed" and not record.is_repeat else 0
                 if failures >= plan.failures_in_a_row:
                     raise _hopeless(failures, record)
@@ -152,10 +190,16 @@ def _evaluated(
         with pause.interruptible():
             evaluation = evaluate(base.spec)
         _check_finite(evaluation)
-    except (KeyboardInterrupt, StorageFullError, DeviceUnreachable):
+    except (KeyboardInterrupt, StorageFullError):
         with contextlib.suppress(OSError, ArchlabError):
             ledger.lose(base.number)
         raise
+    except (DeviceUnreachable, DeviceChanged) as error:
+        assert base.point is not None
+        ledger.requeue(base.number, base.point, base.origin)
+        if isinstance(error, DeviceChanged):
+            raise
+        raise _Interrupted(base, error) from None
     except Exception as error:  # whatever one network does must not end the study
         return base.replace(seconds=time.perf_counter() - started, error=_line(error))
     return base.replace(

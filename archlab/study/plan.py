@@ -36,6 +36,7 @@ _LIMITS = {
     "score_batch": (2, 1024),
     "measure_s": (0.1, 3600),
     "failures_in_a_row": (1, 1_000_000),
+    "device_failures_in_a_row": (1, 1_000_000),
 }
 
 
@@ -46,7 +47,8 @@ class StudyPlan:
     `space` is a shipped name or a YAML file; `trials` counts networks (200 if neither `trials` nor `minutes` is
     given) and `minutes` caps the time spent on them; a candidate whose latency interval starts above `skip_factor`
     times the budget is not scored; `score_batch` is the number of images a score sees, `measure_s` the longest one
-    measurement may take. `runtime`, `precision` and `threads` left out are the device's own.
+    measurement may take. `runtime`, `precision` and `threads` left out are the device's own. After `failures_in_a_row`
+    networks that failed, or `device_failures_in_a_row` losses of the device, one after the other, the search stops.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -69,6 +71,7 @@ class StudyPlan:
     score_batch: int = 16
     measure_s: float = 2.0
     failures_in_a_row: int = 10
+    device_failures_in_a_row: int = 10
 
     def __post_init__(self) -> None:
         for name, (low, high) in _LIMITS.items():

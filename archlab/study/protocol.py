@@ -6,12 +6,15 @@ from typing import Any
 from archlab.device import telemetry
 from archlab.device.catalog import Device, RunSpec
 from archlab.proxy import PROXIES
+from archlab.study.identity import Fingerprint
 from archlab.study.plan import StudyPlan
 
 __all__ = ["describe"]
 
 
-def describe(plan: StudyPlan, device: Device, run: RunSpec, predictor: Any | None) -> dict[str, Any]:
+def describe(
+    plan: StudyPlan, device: Device, run: RunSpec, predictor: Any | None, fingerprint: Fingerprint
+) -> dict[str, Any]:
     """Describe device, fingerprint, protocol and score.
 
     Args:
@@ -19,21 +22,34 @@ def describe(plan: StudyPlan, device: Device, run: RunSpec, predictor: Any | Non
         device: The device's row.
         run: How networks run on it.
         predictor: The latency predictor, None where the device is measured.
+        fingerprint: The device and its software; empty where it is estimated, the machine's own stands there then.
+
+    Returns:
+        Plain values; of the way to a board only its kind, for a study is shown to others.
     """
     proxy = PROXIES[plan.proxy]
+    here = telemetry.fingerprint()
+    is_board = device.reach not in (None, "local")
     return {
-        "device": dataclasses.asdict(device),
-        "fingerprint": telemetry.fingerprint(),
-        "protocol": _measured(plan, run) if predictor is None else _estimated(plan, run, device, predictor),
+        "device": dataclasses.asdict(_without_way(device) if is_board else device),
+        "fingerprint": dict(fingerprint) or here,
+        **({"host": here} if is_board else {}),
+        "protocol": _measured(plan, run, device) if predictor is None else _estimated(plan, run, device, predictor),
         "score": {"name": proxy.name, "title": proxy.title, "source": proxy.source},
     }
 
 
-def _measured(plan: StudyPlan, run: RunSpec) -> dict[str, Any]:
+def _without_way(device: Device) -> Device:
+    assert device.reach is not None
+    return dataclasses.replace(device, reach=device.reach.partition(":")[0], ssh_options=(), python="python3")
+
+
+def _measured(plan: StudyPlan, run: RunSpec, device: Device) -> dict[str, Any]:
+    where = "this machine" if device.reach == "local" else f"the device {device.name}"
     return {
         "kind": "measured",
         "lines": [
-            "every network ran on this machine with random weights, which do not change its time",
+            f"every network ran on {where} with random weights, which do not change its time",
             f"warm-up until steady, then at most {run.max_s:g} s; the value is the median, with its 95 % interval",
             "runs that the operating system interrupted do not count; a noisy network was measured a second time",
             "the budget is applied at the upper end of the interval",

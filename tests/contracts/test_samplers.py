@@ -37,6 +37,12 @@ class Services:
     def smallest_upper_ms(self, space: Any) -> tuple[float, str]:
         return 0.0, "made up"
 
+    def fingerprint(self) -> dict[str, str]:
+        return {}
+
+    def recover(self) -> str:
+        return ""
+
     def describe(self) -> dict[str, Any]:
         return {}
 

@@ -67,6 +67,12 @@ class Services:
     def learn(self, records: Any) -> None:
         self.learnt += len(list(records))
 
+    def fingerprint(self) -> dict[str, str]:
+        return {}
+
+    def recover(self) -> str:
+        return "it is what it was"
+
     def smallest_upper_ms(self, space: Any) -> tuple[float, str]:
         return self.smallest_ms, "estimated:formula@orin"
 

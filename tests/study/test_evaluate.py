@@ -9,6 +9,7 @@ from archlab.cost.count import count
 from archlab.cost.trace import trace
 from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import device
+from archlab.device.measure import backend_of
 from archlab.errors import DeviceError, UnknownNameError, UnsteadyMeasurement
 from archlab.families import published
 from archlab.latency import PREDICTORS
@@ -41,7 +42,7 @@ class Clock:
             ci95_ms=(median - half, median + half),
             quality=quality,
             source=f"measured:{run.runtime}@{device.name}",
-            environment={"cached": len(self.asked) == 2},
+            environment={"cached": len(self.asked) == 2, "fingerprint": backend_of(device, run).fingerprint(device)},
         )
 
 

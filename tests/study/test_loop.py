@@ -1,16 +1,18 @@
 """The loop with a ledger in memory: order, counting, repeats, failures."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from archlab import space
-from archlab.errors import DeviceUnreachable, StudyError
+from archlab.errors import DeviceChanged, DeviceLost, StudyError
 from archlab.space import Point, SearchSpace
 from archlab.study.loop import Asked, search
 from archlab.study.plan import StudyPlan
-from archlab.study.record import Record
+from archlab.study.record import Evaluation, Record
+from archlab.study.recovery import Recovery
 
 Make = Callable[..., StudyPlan]
 
@@ -38,6 +40,10 @@ class Memory:
 
     def lose(self, number: int) -> None:
         self.lost.append(number)
+
+    def requeue(self, number: int, point: Point, origin: str) -> None:
+        self.lost.append(number)
+        self.points = itertools.chain([point], self.points)
 
     def records(self) -> list[Record]:
         return list(self.closed)
@@ -112,12 +118,83 @@ def test_failures_count_only_in_a_row(small: SearchSpace, make_plan: Make, searc
         search(Memory(endless(small)), make_plan(failures_in_a_row=2), small, Moody().evaluate, lambda record: None)
 
 
-def test_trouble_that_is_not_the_networks_own_ends_the_loop(small: SearchSpace, make_plan: Make, searcher: Any) -> None:
-    class Gone(searcher.Services):  # type: ignore[misc]
-        def score(self, spec: Any) -> float:
-            raise DeviceUnreachable("the board left")
+class Flaky:
+    """Evaluates as `services` does, but the calls with the numbers in `losses` lose the device."""
+
+    def __init__(self, services: Any, *losses: int, error: type[Exception] = DeviceLost) -> None:
+        self.services, self.losses, self.error = services, losses, error
+        self.tried: list[str] = []
+
+    def __call__(self, spec: Any) -> Evaluation:
+        self.tried.append(spec.digest)
+        if len(self.tried) in self.losses:
+            raise self.error("the board left; more")
+        return self.services.evaluate(spec)
+
+
+def test_a_device_that_left_costs_its_network_nothing(small: SearchSpace, make_plan: Make, services: Any) -> None:
+    memory, flaky, waits, events = Memory(endless(small)), Flaky(services, 2, 3), [], []
+    recovery = Recovery("orin", 3, lambda: "as before", events.append, sleep=waits.append)
+    assert search(memory, make_plan(trials=4), small, flaky, lambda record: None, recovery)
+    lost = flaky.tried[1]
+    assert flaky.tried[1:4] == [lost] * 3  # tried again before anything new
+    assert ([record.state for record in memory.closed], memory.lost) == (["complete"] * 4, [1, 2])
+    assert memory.closed[1].digest == lost
+    assert waits == [1.0, 2.0]
+    assert [(e["event"], e.get("number"), e.get("in_a_row")) for e in events] == [
+        ("device lost", 1, 1), ("device answers again", None, None),
+        ("device lost", 2, 2), ("device answers again", None, None),
+    ]  # fmt: skip
+    assert (events[0]["digest"], events[1]["detail"]) == (lost, "as before")
+    assert recovery.losses == 0
+
+
+def test_a_device_that_stays_away_ends_the_search(small: SearchSpace, make_plan: Make, services: Any) -> None:
+    memory, flaky = Memory(endless(small)), Flaky(services, *range(2, 9))
+    with pytest.raises(
+        DeviceLost,
+        match=r"orin was lost and stays away \(3 in a row\); given: the board left; allowed: .*run the same command",
+    ):
+        search(
+            memory,
+            make_plan(),
+            small,
+            flaky,
+            lambda record: None,
+            Recovery("orin", 3, lambda: "", sleep=lambda seconds: None),
+        )
+    assert (len(memory.closed), memory.lost) == (1, [1, 2, 3])
+
+
+def test_losses_count_only_in_a_row(small: SearchSpace, make_plan: Make, services: Any) -> None:
+    memory, flaky = Memory(endless(small)), Flaky(services, 1, 3, 5, 7)
+    recovery = Recovery("orin", 2, lambda: "", sleep=lambda seconds: None)
+    assert search(memory, make_plan(trials=6), small, flaky, lambda record: None, recovery)
+    assert len(memory.closed) == 6
+
+
+def test_a_device_that_changed_ends_the_search_at_once(small: SearchSpace, make_plan: Make, services: Any) -> None:
+    memory, flaky, calls = Memory(endless(small)), Flaky(services, 2, error=DeviceChanged), []
+    with pytest.raises(DeviceChanged):
+        search(
+            memory, make_plan(), small, flaky, lambda record: None, Recovery("orin", 9, lambda: str(calls.append(1)))
+        )
+    assert (len(memory.closed), memory.lost, calls) == (1, [1], [])
+    assert small.decode(memory.ask().point).digest == flaky.tried[1]  # it waits for the next call
+
+
+def test_without_a_recovery_the_first_loss_ends_the_loop(small: SearchSpace, make_plan: Make, services: Any) -> None:
+    memory = Memory(endless(small))
+    with pytest.raises(DeviceLost):
+        search(memory, make_plan(), small, Flaky(services, 1), lambda record: None)
+    assert (memory.closed, memory.lost) == ([], [0])
+
+
+def test_an_interrupt_while_waiting_ends_the_search(small: SearchSpace, make_plan: Make, services: Any) -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
 
     memory = Memory(endless(small))
-    with pytest.raises(DeviceUnreachable):
-        search(memory, make_plan(), small, Gone().evaluate, lambda record: None)
-    assert (memory.closed, memory.lost) == ([], [0])
+    recovery = Recovery("orin", 9, lambda: "", sleep=interrupt)
+    assert not search(memory, make_plan(), small, Flaky(services, 2), lambda record: None, recovery)
+    assert (len(memory.closed), memory.lost) == (1, [1])
