@@ -1,20 +1,32 @@
-"""The devices, what is known of them, and whether this installation is whole."""
+"""The devices: what is known of them, the user's own, whether they answer, and whether this installation is whole."""
 
 import dataclasses
 import importlib.metadata
 import importlib.util
 import platform
 import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from archlab.device.catalog import DEVICES, Device
+from archlab.device import registry
+from archlab.device.catalog import DEVICES, Device, rows
 from archlab.device.catalog import device as find_device
+from archlab.device.check import Step, cpu_probes, cuda_probes, walk
 from archlab.device.telemetry import fingerprint, gpus
 from archlab.latency import PREDICTORS
 
-__all__ = ["device_rows", "devices", "doctor_rows", "show_device"]
+__all__ = [
+    "add_device",
+    "check_device",
+    "device_rows",
+    "devices",
+    "doctor_rows",
+    "remove_device",
+    "show_device",
+]
 
 _NEEDED = ("torch", "optuna", "onnx", "onnxruntime", "pandas", "plotly", "scipy", "scikit-learn", "moocore")
 _EXTRAS = {"timm": "timm", "psycopg": "postgres"}
@@ -25,7 +37,7 @@ def _how(device: Device) -> str:
 
 
 def device_rows() -> list[dict[str, Any]]:
-    """List the devices as plain rows: name, title, kind, how (measured or estimated), runtimes, precision."""
+    """List the devices as plain rows: name, title, kind, how (measured or estimated), runtimes, precision, reach."""
     return [
         {
             "name": row.name,
@@ -34,8 +46,9 @@ def device_rows() -> list[dict[str, Any]]:
             "how": _how(row),
             "runtimes": list(row.backends),
             "precision": row.precision,
+            "reach": row.reach,
         }
-        for row in DEVICES.values()
+        for row in rows().values()
     ]
 
 
@@ -45,27 +58,113 @@ def devices() -> pd.DataFrame:
 
 
 def show_device(name: str) -> dict[str, Any]:
-    """Show one device: facts with source; for an estimated one the calibration's points and held-out error."""
+    """Show one device: facts with source; for an estimated one the calibration's points and held-out error.
+
+    The fingerprint of a board is null, for showing asks nothing of it; `check_device` reads it.
+    """
     device = find_device(name)
     facts = dataclasses.asdict(device) | {"how": _how(device)}
     if device.reach:
-        return facts | {"fingerprint": fingerprint()}
+        facts |= {"fingerprint": fingerprint() if device.reach == "local" else None}
+    if device.calibration is None:
+        return facts
     predictor = PREDICTORS["roofline"]
     return facts | {"held_out": dataclasses.asdict(predictor.held_out(device))}
 
 
+def add_device(
+    name: str,
+    *,
+    ssh: str | None = None,
+    python: str = "python3",
+    runtimes: Sequence[str] = (),
+    precision: str | None = None,
+    identity: str | Path | None = None,
+    options: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Add a device of your own; a catalog name keeps that device's facts and becomes measured.
+
+    Args:
+        name: How it shall be called.
+        ssh: Where it answers, ``[user@]host[:port]``; None runs the board's agent in a process on this machine.
+        python: The interpreter there, 3.6 or newer; nothing is installed.
+        runtimes: ``trtexec`` or ``ort``, the default first; empty takes the catalog's, or ``trtexec``.
+        precision: Its precision; None takes the catalog's, or the runtime's own.
+        identity: A private key for ssh; None leaves that to ssh's own configuration.
+        options: Options for ssh as ``Key=value``.
+
+    Returns:
+        Its row, with the file that it is kept in.
+
+    Raises:
+        DeviceError: For a name that is taken, a target that ssh would misread, or a damaged file.
+        UnknownNameError: For a runtime, precision or option that is not on offer.
+    """
+    reach = "child:" if ssh is None else f"ssh:{ssh}"
+    registry.add(
+        name,
+        reach=reach,
+        backends=runtimes,
+        precision=precision,
+        python=python,
+        identity=identity,
+        options=options,
+    )
+    (row,) = (row for row in device_rows() if row["name"] == name)
+    return row | {"file": str(registry.default_path())}
+
+
+def remove_device(name: str) -> dict[str, Any]:
+    """Take a device out again; `how` says what a catalog name is from then on, None for a name that is gone.
+
+    Raises:
+        UnknownNameError: When it was not added.
+    """
+    gone = registry.remove(name)
+    return {"name": name, "reach": gone.reach, "how": _how(DEVICES[name]) if name in DEVICES else None}
+
+
+def check_device(name: str) -> Iterator[dict[str, Any]]:
+    """Diagnose a device step by step; yields ``{step, state, detail, do}`` as each is done.
+
+    The states are ``ok``, ``failed`` and ``not tried``: after the first failure nothing more is tried.
+
+    Raises:
+        UnknownNameError: With the nearest known name.
+    """
+    device = find_device(name)
+    for step in walk(_PROBES[device.name](device)) if device.name in _PROBES else _estimated(device):
+        yield dataclasses.asdict(step)
+
+
+_PROBES = {"cpu": cpu_probes, "cuda": cuda_probes}
+
+
+def _estimated(device: Device) -> list[Step]:
+    held_out = PREDICTORS["roofline"].held_out(device)
+    add = f"to measure it: archlab device add {device.name} --ssh user@host"
+    rests = (
+        f"fitted on {held_out.points} published latencies of {held_out.families} families; "
+        f"on families left out it errs by {held_out.mean_abs_pct:g} % on average"
+    )
+    return [
+        Step(step="reach", state="ok", detail="nothing answers for it, so its latencies are estimated", do=add),
+        Step(step="estimate", state="ok", detail=rests),
+    ]
+
+
 def doctor_rows() -> list[dict[str, Any]]:
     """Check the installation: versions, optional extras, devices that answer."""
-    rows = [{"check": "python", "state": "ok", "detail": sys.version.split()[0]}]
-    rows.append({"check": "system", "state": "ok", "detail": platform.platform()})
+    checks = [{"check": "python", "state": "ok", "detail": sys.version.split()[0]}]
+    checks.append({"check": "system", "state": "ok", "detail": platform.platform()})
     for name in ("archlab", *_NEEDED):
-        rows.append(_version_row(name))
+        checks.append(_version_row(name))
     for name, extra in _EXTRAS.items():
         here = importlib.util.find_spec(name) is not None
         detail = "installed" if here else f"optional: pip install 'archlab[{extra}]'"
-        rows.append({"check": name, "state": "ok" if here else "absent", "detail": detail})
+        checks.append({"check": name, "state": "ok" if here else "absent", "detail": detail})
     found = gpus()
-    rows.append(
+    checks.append(
         {
             "check": "nvidia gpu",
             "state": "ok" if found else "absent",
@@ -74,8 +173,8 @@ def doctor_rows() -> list[dict[str, Any]]:
         }
     )
     for row in device_rows():
-        rows.append({"check": f"device {row['name']}", "state": "ok", "detail": f"latency is {row['how']}"})
-    return rows
+        checks.append({"check": f"device {row['name']}", "state": "ok", "detail": f"latency is {row['how']}"})
+    return checks
 
 
 def _version_row(name: str) -> dict[str, Any]:
