@@ -61,14 +61,15 @@ def _grid(told: dict[str, str]) -> Table:
 
 
 def _plain_lines() -> Callable[[Any], None]:
-    last = [0.0]
+    last_s, last_phase = 0.0, "search"
 
     def show(progress: Any) -> None:
+        nonlocal last_s, last_phase
         now = time.monotonic()
         is_last = progress.trials is not None and progress.done >= progress.trials and progress.phase == "search"
-        if now - last[0] < _EVERY_S and not is_last:
+        if now - last_s < _EVERY_S and not is_last and progress.phase == last_phase:
             return
-        last[0] = now
+        last_s, last_phase = now, progress.phase
         line = "  ".join(f"{heading} {text}" for heading, text in facts(progress).items())
         sys.stderr.write(line + "\n")
         sys.stderr.flush()

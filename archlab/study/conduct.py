@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from archlab import space as space_room
@@ -68,7 +68,11 @@ def conduct(
         folder.append(record)
         watch("search")
 
-    recovery = Recovery(plan.device, plan.device_failures_in_a_row, services.recover, folder.note)
+    def on_event(event: Mapping[str, Any]) -> None:
+        folder.note(event)
+        watch(event["event"])
+
+    recovery = Recovery(plan.device, plan.device_failures_in_a_row, services.recover, on_event)
     try:
         is_finished = loop.search(store, plan, space, services.evaluate, on_record, recovery)
         baselines, is_finished = _compare(store, plan, space, Patient(services, recovery), watch, kept, is_finished)

@@ -8,9 +8,11 @@ from typing import Any
 import optuna
 import pytest
 
+from archlab import reports
 from archlab.errors import DeviceChanged, DeviceLost
 from archlab.study import engine
 from archlab.study.plan import StudyPlan
+from archlab.study.record import Evaluation
 
 Make = Callable[..., StudyPlan]
 MAXN = {"jetpack": "6.2", "power_mode": "MAXN"}
@@ -114,6 +116,30 @@ def test_a_change_in_mid_search_stops_it_at_once(make_plan: Make, board: Any, tm
     later = board()
     assert engine.run(make_plan(), out, services=later).trials == 12
     assert later.tried[0] == services.tried[2]
+
+
+def test_a_network_that_cannot_be_built_is_pruned_and_never_complete(
+    make_plan: Make, searcher: Any, tmp_path: Path
+) -> None:
+    log = "[E] no kernel for LayerNorm; " * 40
+
+    class Picky(searcher.Services):  # type: ignore[misc]
+        def evaluate(self, spec: Any) -> Any:
+            found = super().evaluate(spec)
+            return found if len(self.seen) % 3 else self.evaluation(spec, {}, log)
+
+        def evaluation(self, spec: Any, values: dict[str, float], skipped: str | None = None) -> Any:
+            return (
+                super().evaluation(spec, values, skipped) if values else Evaluation(values={}, sources={}, skipped=log)
+            )
+
+    result = engine.run(make_plan(), tmp_path / "s", services=Picky())
+    assert (result.failed, result.trials, result.is_finished) == (0, 12, True)
+    records = lines(tmp_path / "s/trials.jsonl")
+    unbuilt = [record for record in records if record["error"] == log]
+    assert [record["state"] for record in unbuilt] == ["skipped"] * 4
+    assert {t.state.name for t in trials(tmp_path / "s") if "[E]" in str(t.user_attrs["record"])} == {"PRUNED"}
+    assert reports.write(tmp_path / "s").report.is_file()
 
 
 def test_a_changed_device_is_refused_before_anything_is_written(make_plan: Make, board: Any, tmp_path: Path) -> None:

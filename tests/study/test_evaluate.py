@@ -1,5 +1,6 @@
 """From a network to its values: latency first, skipped where hopeless, each number with its source."""
 
+import platform
 import types
 from typing import Any
 
@@ -7,10 +8,12 @@ import pytest
 
 from archlab.cost.count import count
 from archlab.cost.trace import trace
+from archlab.device import registry
+from archlab.device.backends.ort import OrtBackend
 from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import device
 from archlab.device.measure import backend_of
-from archlab.errors import DeviceError, UnknownNameError, UnsteadyMeasurement
+from archlab.errors import DeviceChanged, DeviceError, EngineBuildError, UnknownNameError, UnsteadyMeasurement
 from archlab.families import published
 from archlab.latency import PREDICTORS
 from archlab.proxy import score
@@ -106,6 +109,58 @@ def test_a_failed_measurement_is_no_latency(clock: Clock) -> None:
     clock.answers = [(4.0, 1.0, "failed")]
     with pytest.raises(UnsteadyMeasurement, match=rf"no run of the network {XXS.digest} on cpu gave a time; given: "):
         Evaluator(plan(device="cpu")).evaluate(XXS)
+
+
+def test_a_network_that_the_device_cannot_build_is_skipped_with_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = "[E] no kernel for LayerNorm " * 30
+
+    def refuse(*args: Any, **options: Any) -> Any:
+        raise EngineBuildError(f"trtexec cannot build it; given: exit 1; allowed: x; its log ends with: {log}")
+
+    monkeypatch.setattr(evaluate, "measure", refuse)
+    found = Evaluator(plan(device="cpu")).evaluate(XXS)
+    assert (found.values, found.sources, found.quality) == ({}, {}, None)
+    assert found.skipped is not None
+    assert found.skipped.endswith(log)
+    assert found.macs == count(trace(XXS)).macs
+
+
+def test_a_device_that_changed_gives_no_latency(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = Evaluator(plan(device="cpu"))
+    known = dict(judge.fingerprint())
+    assert known["runtime"].startswith("onnxruntime ")
+    judge.evaluate(XXS)
+    assert judge.recover() == "it is what it was"
+    monkeypatch.setattr(OrtBackend, "fingerprint", lambda self, device: known | {"governor": "powersave"})
+    with pytest.raises(DeviceChanged, match=r"cpu changed during the search: governor was .* and is powersave"):
+        judge.evaluate(XXS)
+    with pytest.raises(DeviceChanged):
+        judge.recover()
+    assert judge.fingerprint() == known
+
+
+def test_a_throttled_network_is_marked(clock: Clock) -> None:
+    clock.answers = [(4.0, 0.1, "throttled")]
+    found = Evaluator(plan(device="cpu")).evaluate(XXS)
+    assert (found.quality, len(clock.asked)) == ("throttled", 1)
+
+
+def test_what_run_json_says_of_a_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.add("orin", reach="ssh:jane@lab.example:22", options=("ProxyJump=gate",), python="/home/jane/python3")
+    board = {"jetpack": "6.2", "power_mode": "MAXN"}
+    monkeypatch.setattr(evaluate, "backend_of", lambda device, run: types.SimpleNamespace(fingerprint=lambda d: board))
+    told = Evaluator(plan(device="orin")).describe()
+    assert (told["fingerprint"], told["host"]["python"]) == (board, platform.python_version())
+    assert (told["device"]["reach"], told["protocol"]["kind"]) == ("ssh", "measured")
+    assert told["protocol"]["lines"][0].startswith("every network ran on the device orin with random weights")
+    assert "jane" not in str(told)
+    assert "gate" not in str(told)
+
+
+def test_an_estimated_device_has_no_fingerprint() -> None:
+    judge = Evaluator(plan())
+    assert judge.fingerprint() == {}
+    assert judge.describe()["fingerprint"]["python"] == platform.python_version()
 
 
 def test_what_the_pace_rules_out_is_not_measured(clock: Clock) -> None:
