@@ -28,7 +28,7 @@ GATES = {
     "optuna": {"study/engine.py"},
     "torch_pruning": {"pruning/shrink.py"},
     "fvcore": {"cost/crosscheck.py"},
-    "pynvml": {"device/telemetry.py"},
+    "pynvml": {"device/nvml.py"},
     "timm": {"model/timm_gate.py"},
     "onnxruntime": {"device/backends/ort.py"},
     "openvino": {"device/backends/openvino.py"},

@@ -15,7 +15,8 @@ from archlab.device import registry
 from archlab.device.catalog import DEVICES, Device, rows
 from archlab.device.catalog import device as find_device
 from archlab.device.check import Step, cpu_probes, cuda_probes, walk
-from archlab.device.telemetry import fingerprint, gpus
+from archlab.device.nvml import gpus
+from archlab.device.telemetry import fingerprint
 from archlab.latency import PREDICTORS
 
 __all__ = [

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import nn
 
-from archlab.device import telemetry
+from archlab.device import nvml, telemetry
 from archlab.device.backends import BACKENDS
 from archlab.device.catalog import Device, run_for
 from archlab.device.measure import measure
@@ -130,7 +130,7 @@ def _load() -> str | tuple[str, str]:
 
 
 def _driver() -> str:
-    found = telemetry.gpus()
+    found = nvml.gpus()
     if not found:
         raise StepFailed("no NVIDIA driver answers (NVML)", "install NVIDIA's driver, or choose --device cpu")
     return ", ".join(map(str, found))

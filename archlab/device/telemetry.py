@@ -1,7 +1,6 @@
 """What can be read of the machine: who it is (stable, part of cache keys) and how it is (changes, kept with samples).
 
-Nothing that names a person, a host or a single unit: no host name, no serial number, no UUID. The one file that
-imports pynvml.
+Nothing that names a person, a host or a single unit: no host name, no serial number, no UUID. GPUs: see `nvml`.
 """
 
 import dataclasses
@@ -11,9 +10,7 @@ import os
 import platform
 from pathlib import Path
 
-import pynvml
-
-__all__ = ["Cpu", "Gpu", "cpu", "fingerprint", "gpus", "state"]
+__all__ = ["Cpu", "cpu", "fingerprint", "state"]
 
 _ISA = (
     *("avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8"),
@@ -49,19 +46,6 @@ class Cpu:
         elif "asimd" in self.isa:
             rate = 16
         return round(self.cores * self.max_mhz * rate * 1e-6, 3)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Gpu:
-    """A GPU that NVML answers for."""
-
-    index: int
-    name: str
-    memory_gb: float
-    driver: str
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.memory_gb:.0f} GB, driver {self.driver})"
 
 
 @functools.cache
@@ -114,34 +98,6 @@ def state(root: Path = Path("/")) -> dict[str, float]:
     if events:
         found["throttle_events"] = sum(events)
     return found
-
-
-def gpus() -> list[Gpu]:
-    """List the GPUs that NVML answers for; empty without a driver (and on Jetson boards, where NVML says nothing)."""
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return []
-    try:
-        return [_gpu(index) for index in range(pynvml.nvmlDeviceGetCount())]
-    except pynvml.NVMLError:
-        return []
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _gpu(index: int) -> Gpu:
-    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-    return Gpu(
-        index=index,
-        name=_decoded(pynvml.nvmlDeviceGetName(handle)),
-        memory_gb=round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / 1e9, 1),
-        driver=_decoded(pynvml.nvmlSystemGetDriverVersion()),
-    )
-
-
-def _decoded(text: str | bytes) -> str:
-    return text.decode() if isinstance(text, bytes) else text
 
 
 def _cpuinfo(root: Path) -> dict[str, str]:

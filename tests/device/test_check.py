@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from archlab.device import check, telemetry
+from archlab.device import check, nvml, telemetry
 from archlab.device.catalog import DEVICES, device
 from archlab.device.check import Step, StepFailed, cpu_probes, cuda_probes, measured_tiny, walk
-from archlab.device.telemetry import Gpu
+from archlab.device.nvml import Gpu
 from archlab.errors import DeviceUnreachable, four_parts
 
 CPU = DEVICES["cpu"]
@@ -78,10 +78,10 @@ def test_a_missing_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     probes = dict(cuda_probes(CPU))
-    monkeypatch.setattr(telemetry, "gpus", list)
+    monkeypatch.setattr(nvml, "gpus", list)
     with pytest.raises(StepFailed, match="no NVIDIA driver answers"):
         probes["driver"]()
-    monkeypatch.setattr(telemetry, "gpus", lambda: [Gpu(index=0, name="T4", memory_gb=16.0, driver="535")])
+    monkeypatch.setattr(nvml, "gpus", lambda: [Gpu(index=0, name="T4", memory_gb=16.0, driver="535")])
     assert probes["driver"]() == "T4 (16 GB, driver 535)"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(StepFailed, match=r"torch .* and sees no GPU"):

@@ -2,13 +2,11 @@ import json
 import platform
 import socket
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from archlab.device import telemetry
-from archlab.device.telemetry import Cpu, Gpu, cpu, fingerprint, gpus, state
+from archlab.device.telemetry import Cpu, cpu, fingerprint, state
 
 CPUINFO = """processor\t: 0
 model name\t: Intel(R) Xeon(R) Test
@@ -101,40 +99,3 @@ def test_state_takes_the_fastest_clock_and_all_events(root: Path) -> None:
     assert found["mhz"] == 3000.0
     assert found["throttle_events"] == 9
     assert found["load_1min"] >= 0
-
-
-def test_no_driver_no_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent() -> None:
-        raise telemetry.pynvml.NVMLError(telemetry.pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
-
-    monkeypatch.setattr(telemetry.pynvml, "nvmlInit", absent)
-    assert gpus() == []
-
-
-def test_a_driver_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake: dict[str, Any] = {
-        "nvmlInit": lambda: None,
-        "nvmlShutdown": lambda: None,
-        "nvmlDeviceGetCount": lambda: 2,
-        "nvmlDeviceGetHandleByIndex": lambda index: index,
-        "nvmlDeviceGetName": lambda handle: ["NVIDIA T4", b"NVIDIA L4"][handle],
-        "nvmlDeviceGetMemoryInfo": lambda handle: SimpleNamespace(total=16_000_000_000),
-        "nvmlSystemGetDriverVersion": lambda: "580.1",
-    }
-    for name, function in fake.items():
-        monkeypatch.setattr(telemetry.pynvml, name, function)
-    first, second = gpus()
-    assert first == Gpu(index=0, name="NVIDIA T4", memory_gb=16.0, driver="580.1")
-    assert str(second) == "NVIDIA L4 (16 GB, driver 580.1)"
-
-
-def test_a_driver_that_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> int:
-        raise telemetry.pynvml.NVMLError(telemetry.pynvml.NVML_ERROR_UNKNOWN)
-
-    closed = []
-    monkeypatch.setattr(telemetry.pynvml, "nvmlInit", lambda: None)
-    monkeypatch.setattr(telemetry.pynvml, "nvmlShutdown", lambda: closed.append(True))
-    monkeypatch.setattr(telemetry.pynvml, "nvmlDeviceGetCount", broken)
-    assert gpus() == []
-    assert closed == [True]
