@@ -1,4 +1,4 @@
-"""No test reads or writes the devices of the person who runs it."""
+"""No test reads or writes the devices of the person who runs it, or their calibrations."""
 
 from pathlib import Path
 
@@ -10,4 +10,12 @@ def own_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of the user's devices, which is not there yet."""
     path = tmp_path / "devices.json"
     monkeypatch.setenv("ARCHLAB_DEVICES", str(path))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def own_calibrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the user's calibrations, which is not there yet."""
+    path = tmp_path / "calibrations"
+    monkeypatch.setenv("ARCHLAB_CALIBRATIONS", str(path))
     return path

@@ -18,6 +18,7 @@ TABLES = {
         "PREDICTORS",
         {
             "calibrate",
+            "choice",
             "estimate",
             "features",
             "fit",
@@ -25,6 +26,9 @@ TABLES = {
             "kernel_times",
             "kernels",
             "operators",
+            "own",
+            "own_roofline",
+            "samples",
             "tables",
             "terms",
         },

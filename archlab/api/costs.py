@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from archlab.api.target import Target, resolve
-from archlab.api.timing import PREDICTOR, deployed, digest_of, measure_rows
+from archlab.api.timing import deployed, digest_of, measure_rows
 from archlab.cost.count import count
 from archlab.cost.rows import OpRow, OpTrace
 from archlab.device.catalog import Device, run_for
@@ -15,7 +15,7 @@ from archlab.device.catalog import device as find_device
 from archlab.device.profile import profile_ops
 from archlab.device.runtime import OpTime
 from archlab.format import interval, milliseconds
-from archlab.latency import PREDICTORS
+from archlab.latency import Roofline
 
 __all__ = ["Profile", "joined", "profile"]
 
@@ -131,7 +131,7 @@ def _where_it_goes(
     if place.reach is None:
         rows = _estimated(trace, place)
         bound = sum(row["ms"] for row in rows if row["kind"] not in _COMPUTE)
-        return rows, bound / max(sum(row["ms"] for row in rows), 1e-9), f"time, estimated:{PREDICTOR}@{place.name}"
+        return rows, bound / max(sum(row["ms"] for row in rows), 1e-9), f"time, estimated:{Roofline.name}@{place.name}"
     side = target.resolution
     times = profile_ops(deployed(target), place, run, input_shape=(batch, 3, side, side))
     rows = joined(trace.rows, times, _BYTES[run.precision])
@@ -151,7 +151,7 @@ def _counted(trace: OpTrace, bytes_per_elem: int) -> list[dict[str, Any]]:
 def _estimated(trace: OpTrace, place: Device) -> list[dict[str, Any]]:
     """The counted rows, with the time of each fused group under the operator that leads it."""
     rows = _counted(trace, _BYTES[place.precision])
-    found, group_ms = PREDICTORS[PREDICTOR].group_ms(trace, place)
+    found, group_ms = Roofline().group_ms(trace, place)
     ms: dict[tuple[str, str], float] = {}
     for anchor, value in zip(found.anchors.tolist(), group_ms.tolist(), strict=True):
         lead = trace.rows[anchor]

@@ -1,10 +1,12 @@
 """Latency without running: features of a network, and predictors that turn them into milliseconds with an interval."""
 
-from archlab.latency.estimate import Estimate, HeldOut
+from archlab.latency.estimate import Estimate, HeldOut, Predictor
 from archlab.latency.features import Features, features
+from archlab.latency.lookup import Lookup
 from archlab.latency.roofline import Roofline
+from archlab.latency.samples import predictor_for
 
-__all__ = ["PREDICTORS", "Estimate", "Features", "HeldOut", "Roofline", "features"]
+__all__ = ["PREDICTORS", "Estimate", "Features", "HeldOut", "Predictor", "Roofline", "features", "predictor_for"]
 
-PREDICTORS: dict[str, Roofline] = {"roofline": Roofline()}
+PREDICTORS: dict[str, Predictor] = {"roofline": Roofline(), "lookup": Lookup()}
 """Every way to predict a latency, by the name that stands in its source text."""

@@ -2,12 +2,16 @@
 
 import dataclasses
 import math
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import kendalltau
 
-__all__ = ["LEVEL", "Estimate", "HeldOut", "central", "compared", "spread_of", "stretch"]
+from archlab.cost.rows import OpTrace
+from archlab.device.catalog import Device, RunSpec
+
+__all__ = ["LEVEL", "Estimate", "HeldOut", "Predictor", "central", "compared", "spread_of", "stretch"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,6 +51,20 @@ class Estimate:
     def source(self) -> str:
         """How the number came about, e.g. `estimated:roofline@orin`."""
         return f"estimated:{self.predictor}@{self.device}"
+
+
+class Predictor(Protocol):
+    """A way to predict a latency; it says by a DeviceError which devices it does not serve, and why."""
+
+    @property
+    def name(self) -> str:
+        """What stands in its source text."""
+
+    def predict(self, trace: OpTrace, device: Device, run: RunSpec | None = None) -> Estimate:
+        """Estimate the latency of a network, in ms."""
+
+    def held_out(self, device: Device) -> HeldOut:
+        """How wrong it was on what it had not seen."""
 
 
 def compared(

@@ -1,9 +1,12 @@
-"""How long would a network take on a device that cannot be reached? A calibrated roofline over its fused groups.
+"""How long would a network take on a device that nobody asks? A calibrated roofline over its fused groups.
 
-Convention. TensorRT, FP16, batch 1, without host transfer. The time is a sum over groups (`terms.py`), the coefficients
-were fitted on published latencies (`calibrate.py`). The interval holds the truth nine times in ten: it comes from the
-errors on model families that the fit had not seen. It is wider for a network whose time goes where the fit saw little,
-and for one that is faster or slower than any that the fit saw.
+Convention. The time is a sum over groups (`terms.py`). On a device with a calibration of its own the coefficients are
+fitted to the networks that were measured there (`own_roofline.py`). Elsewhere it is TensorRT, FP16, batch 1, without
+host transfer, and the coefficients were fitted on published latencies (`calibrate.py`).
+
+The interval holds the truth nine times in ten: it comes from the errors on networks, or on model families, that the
+fit had not seen. It is wider for one that is faster or slower than any that the fit saw, and among published ones for a
+network whose time goes where the fit saw little.
 """
 
 import math
@@ -16,6 +19,8 @@ from archlab.device.catalog import Device, RunSpec
 from archlab.errors import DeviceError, four_parts
 from archlab.latency.estimate import Estimate, HeldOut, stretch
 from archlab.latency.features import Features, features
+from archlab.latency.own_roofline import learn
+from archlab.latency.samples import calibrated, estimate, stored
 from archlab.latency.tables import CALIBRATED, Constants, constants
 from archlab.latency.terms import design
 
@@ -34,9 +39,19 @@ class Roofline:
         """Estimate the latency of a network, in ms.
 
         Args:
-            trace: The network's operators, at batch 1.
-            device: A device with constants.
-            run: What would be asked of the device; batch and precision are checked.
+            trace: The network's operators.
+            device: A device with a calibration of its own, or with constants.
+            run: What would be asked of the device; it must be as calibrated.
+
+        Raises:
+            DeviceError: For a device with neither, or a run that they do not describe.
+        """
+        if stored(device) is not None:
+            return estimate(self.name, learn, trace, device, run)
+        return self.shipped(trace, device, run)
+
+    def shipped(self, trace: OpTrace, device: Device, run: RunSpec | None = None) -> Estimate:
+        """Estimate by the constants that were fitted on published latencies, whatever was measured since; in ms.
 
         Raises:
             DeviceError: For a device without constants, or a run that they do not describe.
@@ -68,11 +83,13 @@ class Roofline:
         return found, design(found).group_ms(np.array(known.coefficients))
 
     def held_out(self, device: Device) -> HeldOut:
-        """The error on model families that the fit had not seen.
+        """The error on measured networks that were left out, or on families of published ones.
 
         Raises:
-            DeviceError: For a device without constants.
+            DeviceError: For a device with neither.
         """
+        if stored(device) is not None:
+            return calibrated(device, None, self.name).spreads[self.name].held_out
         return _constants(device).held_out
 
 
@@ -90,13 +107,15 @@ def score_scale(shares: npt.NDArray[np.float64], spread: npt.NDArray[np.float64]
 
 def _constants(device: Device) -> Constants:
     if device.calibration not in CALIBRATED:
-        how = "it is reached from here, so measure it" if device.reach else "it has no constants"
+        how = "it is reached from here, so measure it or calibrate it" if device.reach else "it has no constants"
         raise DeviceError(
             four_parts(
                 f"device {device.name!r} is not estimated: {how}",
                 given=device.name,
-                allowed=f"estimates for {', '.join(CALIBRATED)}",
-                do=f"archlab measure MODEL --device {device.name}" if device.reach else "choose one of those devices",
+                allowed=f"estimates for {', '.join(CALIBRATED)} and devices with a calibration of their own",
+                do=f"archlab measure MODEL --device {device.name}, or archlab device calibrate {device.name}"
+                if device.reach
+                else "choose one of those devices",
             )
         )
     return constants(device.calibration)

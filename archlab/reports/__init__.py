@@ -16,7 +16,7 @@ from archlab.cost.trace import trace
 from archlab.device.catalog import DEVICES
 from archlab.errors import ArchlabError, PlanError, four_parts
 from archlab.files import write_text
-from archlab.latency import PREDICTORS
+from archlab.latency import PREDICTORS, Roofline
 from archlab.reports import comparison, headline, html, picture, sources, tables
 from archlab.reports.anatomy import Anatomy, dissect
 from archlab.reports.study_files import Study, latency_source, read
@@ -85,7 +85,7 @@ def _group_ms(walked: OpTrace, source: str) -> dict[int, float] | None:
     """Split an estimated latency over the operators, if the predictor that gave it is still here."""
     origin = sources.parse(source)
     predictor, device = PREDICTORS.get(origin.by), DEVICES.get(origin.device)
-    if origin.kind != "estimated" or predictor is None or device is None:
+    if origin.kind != "estimated" or not isinstance(predictor, Roofline) or device is None:
         return None
     groups, times_ms = predictor.group_ms(walked, device)
     return {int(row): float(ms) for row, ms in zip(groups.anchors, times_ms, strict=True)}

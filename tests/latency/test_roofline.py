@@ -111,8 +111,9 @@ def test_the_cpu_is_measured_not_estimated():
     with pytest.raises(DeviceError) as caught:
         Roofline().predict(found, DEVICES["cpu"])
     assert str(caught.value) == (
-        "device 'cpu' is not estimated: it is reached from here, so measure it; given: cpu; "
-        "allowed: estimates for t4, orin, nano; archlab measure MODEL --device cpu"
+        "device 'cpu' is not estimated: it is reached from here, so measure it or calibrate it; given: cpu; "
+        "allowed: estimates for t4, orin, nano and devices with a calibration of their own; "
+        "archlab measure MODEL --device cpu, or archlab device calibrate cpu"
     )
 
 

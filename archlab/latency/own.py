@@ -1,0 +1,266 @@
+"""A calibration of one's own: measure a few networks that are far apart, and train the predictors on them.
+
+`calibrate_device` chooses the networks, has them measured, works out how wrong each predictor is on networks left out,
+and stores it all (`samples.py`). What it is compared with: the shipped constants where a device has some, else the pace
+in ms per multiply-add of the other networks.
+"""
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from archlab.device.backends import BACKENDS
+from archlab.device.catalog import Device, RunSpec
+from archlab.device.measure import backend_of
+from archlab.device.measure import measure as measure_module
+from archlab.device.profile import profile_ops
+from archlab.device.runtime import Backend
+from archlab.errors import ArchlabError, DeviceError, DeviceUnreachable, four_parts
+from archlab.latency import lookup, own_roofline
+from archlab.latency.choice import FEWEST, candidates, spread
+from archlab.latency.estimate import HeldOut, compared, spread_of
+from archlab.latency.roofline import Roofline
+from archlab.latency.samples import Calibration, Learner, Measured, Spread
+from archlab.latency.tables import CALIBRATED
+from archlab.model.build import build
+from archlab.model.deploy import deploy
+from archlab.space import SearchSpace, default
+from archlab.spec import ArchSpec
+
+__all__ = ["LEARNERS", "NETWORKS", "Calibrated", "Row", "calibrate_device", "leave_out", "measured_on", "paced"]
+
+NETWORKS = 15
+"""Measured unless told otherwise."""
+
+LEARNERS: dict[str, Learner] = {"roofline": own_roofline.learn, "lookup": lookup.learn}
+"""What is trained on a device's own measurements, by the predictor's name."""
+
+_FOLDS = 10
+"""Networks are left out one by one up to twice as many, else in this many parts."""
+_SPACE = "hybrid"
+_PROFILED_RUNS = 12
+
+Floats = npt.NDArray[np.float64]
+Measure = Callable[[str, ArchSpec], Measured]
+Tell = Callable[[int, int, str], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One network of a calibration, in ms: measured, predicted without it before, and by the best predictor after."""
+
+    model: str
+    macs: int
+    ms: float
+    quality: str
+    before_ms: float
+    after_ms: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Calibrated:
+    """What a calibration found; `errors` are those of every predictor on networks left out, `best` the least wrong.
+
+    `refused` says of networks that gave no latency why.
+    """
+
+    device: str
+    path: str
+    best: str
+    baseline: str
+    before: HeldOut
+    errors: Mapping[str, HeldOut]
+    rows: tuple[Row, ...]
+    refused: tuple[tuple[str, str], ...]
+
+    @property
+    def after(self) -> HeldOut:
+        """The error of the best predictor."""
+        return self.errors[self.best]
+
+
+def calibrate_device(
+    device: Device,
+    run: RunSpec,
+    *,
+    measure: Measure | None = None,
+    networks: int = NETWORKS,
+    space: SearchSpace | None = None,
+    seed: int = 0,
+    tell: Tell | None = None,
+    fingerprint: Mapping[str, str] | None = None,
+) -> Calibrated:
+    """Measure some networks on a device, train the predictors on them and store what was found.
+
+    Args:
+        device: A device that can be reached.
+        run: How to run.
+        measure: Gives a name and a spec's measurement; without it, the device is measured by the protocol and its
+            operators by the runtime's profiler.
+        networks: How many, 10 to 20.
+        space: Where random networks come from; `hybrid` unless told otherwise.
+        seed: Of the random networks.
+        tell: Called after each network with how many are done, how many there are, and a line.
+        fingerprint: What identifies the device; without it, its runtime is asked.
+
+    Raises:
+        DeviceUnreachable: For a device that cannot be reached.
+        DeviceError: Where fewer than ten networks gave a latency.
+        PlanError: For a number of networks outside 10 to 20.
+    """
+    if device.reach is None:
+        raise _unreachable(device)
+    names = candidates(space or default(_SPACE), seed=seed)
+    chosen = [names[i] for i in spread([spec for _, spec in names], networks)]
+    known = dict(fingerprint if fingerprint is not None else backend_of(device, run, BACKENDS).fingerprint(device))
+    found, refused = _measure_all(chosen, measure or measured_on(device, run), tell)
+    if len(found) < FEWEST:
+        raise _too_few(device, found, refused)
+    return _finish(device, run, found, refused, known)
+
+
+def measured_on(device: Device, run: RunSpec, *, backends: Mapping[str, Backend] = BACKENDS) -> Measure:
+    """Measure by the protocol, and each operator by the runtime's profiler where it has one."""
+
+    def measure(name: str, spec: ArchSpec) -> Measured:
+        module = deploy(build(spec))
+        shape = (run.batch, 3, spec.resolution, spec.resolution)
+        found = measure_module(module, device, run, input_shape=shape, digest=spec.digest, backends=backends)
+        try:
+            times = profile_ops(module, device, run, input_shape=shape, runs=_PROFILED_RUNS, backends=backends)
+        except (DeviceError, NotImplementedError):
+            times = ()
+        ops = tuple((one.op, one.module, round(one.ms, 5)) for one in times)
+        return Measured(model=name, spec=spec, ms=found.median_ms, quality=found.quality, ops=ops)
+
+    return measure
+
+
+def leave_out(networks: Sequence[Measured], learner: Learner, device: Device, run: RunSpec) -> Floats:
+    """Predict each network, in ms, by a learner that did not see it: one by one, or in ten parts where there are many.
+
+    Parts are taken in turns, so the same networks in the same order give the same predictions.
+    """
+    count = len(networks)
+    parts = np.arange(count) % (count if count <= 2 * _FOLDS else _FOLDS)
+    ms = np.empty(count)
+    for part in np.unique(parts):
+        model = learner([one for one, its in zip(networks, parts, strict=True) if its != part], device, run)
+        for i in np.flatnonzero(parts == part).tolist():
+            ms[i] = model(networks[i].trace)
+    return ms
+
+
+def paced(networks: Sequence[Measured]) -> Floats:
+    """Predict each network, in ms, from its multiply-adds alone, at the median pace of the others."""
+    macs = [_macs(one) for one in networks]
+    paces = [one.ms / its for one, its in zip(networks, macs, strict=True)]
+    return np.array([its * statistics.median(paces[:i] + paces[i + 1 :]) for i, its in enumerate(macs)])
+
+
+def _measure_all(
+    chosen: Sequence[tuple[str, ArchSpec]], measure: Measure, tell: Tell | None
+) -> tuple[list[Measured], list[tuple[str, str]]]:
+    found: list[Measured] = []
+    refused: list[tuple[str, str]] = []
+    for done, (name, spec) in enumerate(chosen, 1):
+        try:
+            one = measure(name, spec)
+        except DeviceUnreachable:
+            raise
+        except ArchlabError as error:
+            refused.append((name, str(error)))
+            line = f"{name}: {error}"
+        else:
+            is_usable = one.quality != "failed" and math.isfinite(one.ms)
+            (found.append(one) if is_usable else refused.append((name, f"quality {one.quality}")))
+            line = f"{name}: {one.ms:.3g} ms, {one.quality}"
+        if tell is not None:
+            tell(done, len(chosen), line)
+    return found, refused
+
+
+def _finish(
+    device: Device,
+    run: RunSpec,
+    found: Sequence[Measured],
+    refused: Sequence[tuple[str, str]],
+    fingerprint: Mapping[str, str],
+) -> Calibrated:
+    ms = np.array([one.ms for one in found])
+    left_out = {name: leave_out(found, learner, device, run) for name, learner in _learners(found).items()}
+    spreads = {name: _spread(predicted, ms) for name, predicted in left_out.items()}
+    before_ms, baseline = _before(found, device, run)
+    calibration = Calibration(
+        device=device.name,
+        run=dataclasses.asdict(run),
+        fingerprint=fingerprint,
+        networks=tuple(found),
+        spreads=spreads,
+        before=compared(before_ms, ms),
+    )
+    after_ms = left_out[calibration.best]
+    rows = zip(found, before_ms.tolist(), after_ms.tolist(), strict=True)
+    return Calibrated(
+        device=device.name,
+        path=str(calibration.save()),
+        best=calibration.best,
+        baseline=baseline,
+        before=calibration.before,
+        errors={name: one.held_out for name, one in spreads.items()},
+        rows=tuple(
+            Row(model=one.model, macs=_macs(one), ms=one.ms, quality=one.quality, before_ms=before, after_ms=after)
+            for one, before, after in rows
+        ),
+        refused=tuple(refused),
+    )
+
+
+def _learners(found: Sequence[Measured]) -> dict[str, Learner]:
+    """Those that have what they need: times of operators are needed of most networks."""
+    profiled = sum(bool(lookup.timed_layers(one)) for one in found)
+    return {name: one for name, one in LEARNERS.items() if name != "lookup" or 2 * profiled > len(found)}
+
+
+def _spread(predicted_ms: Floats, ms: Floats) -> Spread:
+    (low, high), coverage = spread_of(predicted_ms, ms)
+    return Spread(low=low, high=high, held_out=compared(predicted_ms, ms, coverage=coverage))
+
+
+def _before(found: Sequence[Measured], device: Device, run: RunSpec) -> tuple[Floats, str]:
+    """What would have been said without these measurements, and by what."""
+    is_shipped = device.calibration in CALIBRATED and run.precision == device.precision and run.batch == 1
+    if not is_shipped:
+        return paced(found), "multiply-adds alone"
+    shipped = Roofline()
+    return np.array([shipped.shipped(one.trace, device).ms for one in found]), "shipped constants"
+
+
+def _macs(one: Measured) -> int:
+    return sum(row.macs for row in one.trace.rows)
+
+
+def _unreachable(device: Device) -> DeviceUnreachable:
+    return DeviceUnreachable(
+        four_parts(
+            f"device {device.name!r} cannot be calibrated: it cannot be reached",
+            given=device.name,
+            allowed="devices that are measured",
+            do=f"archlab device add {device.name} --ssh user@host",
+        )
+    )
+
+
+def _too_few(device: Device, found: Sequence[Measured], refused: Sequence[tuple[str, str]]) -> DeviceError:
+    return DeviceError(
+        four_parts(
+            f"too few networks ran on {device.name} to calibrate it",
+            given=f"{len(found)} of {len(found) + len(refused)}" + (f", the last: {refused[-1][1]}" if refused else ""),
+            allowed=f"{FEWEST} or more",
+            do=f"see what is wrong with: archlab device check {device.name}",
+        )
+    )
