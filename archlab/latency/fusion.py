@@ -38,16 +38,27 @@ _SCORE_SCALES = {"mul", "div"}
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Fusion:
     """What a runtime joins. `folds_norms`: BatchNorm into its anchor; `joins_tails`: activations, scales and sums into
-    the group before; `joins_attention`: product, softmax, product into one kernel."""
+    the group before; `joins_attention`: product, softmax, product into one kernel.
+
+    `lone` are activations that run by themselves all the same, `bare` kinds of anchors that take no tail.
+    """
 
     folds_norms: bool
     joins_tails: bool
     joins_attention: bool
+    lone: frozenset[str] = frozenset()
+    bare: frozenset[str] = frozenset()
 
 
 RUNTIMES: dict[str, Fusion] = {
     "eager": Fusion(folds_norms=False, joins_tails=False, joins_attention=False),
-    "ort": Fusion(folds_norms=True, joins_tails=True, joins_attention=False),
+    "ort": Fusion(
+        folds_norms=True,
+        joins_tails=True,
+        joins_attention=False,
+        lone=frozenset({"gelu"}),
+        bare=frozenset({"linear", "matmul"}),
+    ),
     "trt": Fusion(folds_norms=True, joins_tails=True, joins_attention=True),
 }
 
@@ -144,13 +155,16 @@ class _Fuser:
     def _is_tail(self, row: OpRow) -> bool:
         if row.kind == "norm":
             return self._fusion.folds_norms and self._is_fixed(row)
-        return self._fusion.joins_tails and row.kind in ("activation", "elementwise")
+        is_lone = row.op in self._fusion.lone
+        return self._fusion.joins_tails and row.kind in ("activation", "elementwise") and not is_lone
 
     def _home(self, row: OpRow) -> Group | None:
         """The group that absorbs an activation, a scale, a folded norm or a sum."""
         sources = self._activations(row)
         feeding = [self._of[s] for s in sources if s in self._of and len(self._users[s]) == 1]
         feeding = [group for group in feeding if group.tail in sources and group.kind != "copy"]
+        if not self._is_fixed(row):
+            feeding = [group for group in feeding if group.kind not in self._fusion.bare]
         if not feeding:
             return None
         last = max(feeding, key=lambda group: group.tail)

@@ -14,14 +14,16 @@ import math
 from collections.abc import Mapping
 
 from archlab.cost.rows import LayerTrace, OpRow, OpTrace
-from archlab.latency.fusion import BATCH_NORMS, fuse, fusion_for
+from archlab.latency.fusion import BATCH_NORMS, Fusion, fuse
 
 __all__ = ["TAILS", "LayerOperators", "Light", "Operator", "operators"]
 
 TAILS = ("", "relu", "hardswish", "sigmoid", "gelu", "add", "other")
 """What may follow an operator directly and run inside its kernel."""
 
-_RUNTIME = "ort"
+_ALL_TAILS = Fusion(folds_norms=True, joins_tails=True, joins_attention=False)
+"""Whatever follows directly is told from what stands alone; whether a runtime joins it, the times tell."""
+
 _MIXING = {"softmax", "norm", "copy"}
 _CACHE_LAYERS = 4096
 
@@ -120,7 +122,7 @@ def _extract(layer: LayerTrace, is_map: bool) -> _Found:
     maps = _layouts(rows, is_map, counts)
     counts["view"][0] = sum(row.kind == "view" and not row.is_constant for row in rows)
     heavy: dict[int, Operator] = {}
-    for group in fuse(rows, fusion_for(_RUNTIME))[0]:
+    for group in fuse(rows, _ALL_TAILS)[0]:
         anchor = rows[group.rows[0]]
         tail = ""
         for i in group.rows:
