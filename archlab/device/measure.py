@@ -1,12 +1,14 @@
 """The measuring protocol: warm up, run blocks until the median is known well enough, keep every sample.
 
-1. Blocks of runs warm up until the medians of five in a row agree within 2 %, or `run.warmup_s` is over.
-2. Blocks of runs follow until the 95 % interval of the median is narrower than 1 % of it, or `run.max_s` is over.
-3. `stats.choose` takes the runs that count, `stats.judge` names the quality.
+1. On this machine the measuring thread asks for precedence over other processes (`precedence`).
+2. Blocks of runs warm up until the medians of five in a row agree within 2 %, or `run.warmup_s` is over.
+3. Blocks of runs follow until the 95 % interval of the median is narrower than 1 % of it, or `run.max_s` is over.
+4. `stats.choose` takes the runs that count, `stats.judge` names the quality.
 
 Latency is milliseconds per inference of a whole batch, input and output in the runtime's own memory.
 """
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
@@ -20,29 +22,19 @@ from archlab.device.backends import BACKENDS
 from archlab.device.cache import CacheKey, MeasurementCache
 from archlab.device.catalog import Device, RunSpec
 from archlab.device.measurement import Measurement
+from archlab.device.precedence import precedence
 from archlab.device.protocol import chosen_of, collect
-from archlab.device.runtime import Backend, Handle, Workload, timed
-from archlab.device.stats import STATISTICS, judge, median_interval
+from archlab.device.runtime import Backend, Handle, Workload
+from archlab.device.stats import STATISTICS, judge
 from archlab.errors import DeviceError, DeviceUnreachable, four_parts, unknown_name
 from archlab.model.export import graph_hash, to_onnx
 
-__all__ = ["Comparison", "backend_of", "compare", "measure"]
+__all__ = ["backend_of", "measure", "workload"]
 
 _SLOWED_SHARE = 0.9
 _BOARD_REACHES = ("ssh:", "child:")
 _BOARD: Backend | None = None
 """Serves the devices that the agent reaches, whatever the runtime's name."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Comparison:
-    """How much slower `a` is than `b`: the median ratio of pairs, with its 95 % interval, and both medians in ms."""
-
-    ratio: float
-    ci95: tuple[float, float]
-    a_ms: float
-    b_ms: float
-    pairs: int
 
 
 def measure(
@@ -73,24 +65,38 @@ def measure(
         DeviceError: The runtime, precision, layout, batch or number of threads is not on offer.
     """
     backend = backend_of(device, run, backends)
-    _check_shape(run, input_shape)
-    workload = Workload(module=module, onnx=to_onnx(module, input_shape), input_shape=input_shape)
-    graph = graph_hash(workload.onnx)
+    work = workload(module, run, input_shape)
+    graph = graph_hash(work.onnx)
     fingerprint = backend.fingerprint(device)
     key = CacheKey(graph=graph, device=device.name, fingerprint=fingerprint, run=run)
     known = cache.get(key) if cache is not None else None
     if known is not None:
         return dataclasses.replace(known, digest=digest or graph)
-    began = clock()
-    handle = backend.prepare(workload, device, run)
-    try:
-        environment = {"fingerprint": fingerprint, "graph": graph, "prepare_s": round(clock() - began, 4)}
+    with contextlib.ExitStack() as stack:
+        granted = stack.enter_context(precedence()) if device.reach == "local" else "not asked for"
+        began = clock()
+        handle = backend.prepare(work, device, run)
+        stack.callback(handle.close)
+        environment = {
+            "fingerprint": fingerprint,
+            "graph": graph,
+            "prepare_s": round(clock() - began, 4),
+            "precedence": granted,
+        }
         found = _measured(handle, device, run, digest or graph, environment, clock)
-    finally:
-        handle.close()
     if cache is not None:
         cache.put(key, found)
     return found
+
+
+def workload(module: nn.Module, run: RunSpec, input_shape: tuple[int, ...]) -> Workload:
+    """Write a network down for the runtimes.
+
+    Raises:
+        DeviceError: The input does not fit the batch.
+    """
+    _check_shape(run, input_shape)
+    return Workload(module=module, onnx=to_onnx(module, input_shape), input_shape=input_shape)
 
 
 def backend_of(device: Device, run: RunSpec, backends: Mapping[str, Backend] = BACKENDS) -> Backend:
@@ -128,27 +134,6 @@ def backend_of(device: Device, run: RunSpec, backends: Mapping[str, Backend] = B
     return backend
 
 
-def compare(a: Callable[[], object], b: Callable[[], object], *, pairs: int = 30) -> Comparison:
-    """Time two calls in pairs, a b b a a b …, by CPU time: what slows the machine down slows both.
-
-    Args:
-        a: The call in the numerator.
-        b: The call in the denominator.
-        pairs: How often both are called; each is called once more before, to warm up.
-    """
-    a(), b()
-    times = np.empty((pairs, 2))
-    for i in range(pairs):
-        for side in (0, 1) if i % 2 == 0 else (1, 0):
-            cpu_ns = timed((a, b)[side], 1).cpu_ns
-            assert cpu_ns is not None
-            times[i, side] = cpu_ns[0] / 1e6
-    ratios = times[:, 0] / times[:, 1]
-    a_ms, b_ms = np.median(times, axis=0).tolist()
-    ratio = float(np.median(ratios))
-    return Comparison(ratio=ratio, ci95=median_interval(ratios), a_ms=a_ms, b_ms=b_ms, pairs=pairs)
-
-
 def _measured(
     handle: Handle, device: Device, run: RunSpec, digest: str, environment: dict[str, Any], clock: Callable[[], float]
 ) -> Measurement:
@@ -157,7 +142,7 @@ def _measured(
     after = telemetry.state()
     samples = collected.samples
     chosen = chosen_of(samples, run)
-    quality = judge(chosen, is_throttled=samples.is_throttled or _was_throttled(before, after))
+    quality = judge(chosen, is_throttled=samples.is_throttled or _was_throttled(before, after), room_s=run.max_s)
     return Measurement(
         digest=digest,
         device=device.name,
@@ -171,6 +156,7 @@ def _measured(
             "settings": handle.settings(),
             "statistic": STATISTICS[chosen.statistic],
             "clean_share": round(chosen.clean_share, 4),
+            "cpu_share": round(chosen.cpu_share, 4),
             "cpu_median_ms": None if samples.cpu_ns is None else float(np.median(samples.cpu_ns)) / 1e6,
             "wall_mean_ms": float(samples.wall_ns.mean()) / 1e6,
             "runs": len(samples),

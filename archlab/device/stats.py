@@ -43,7 +43,12 @@ TARGET_SHARE = 0.01
 """A measurement ends when the 95 % interval of its median is narrower than this share of the median."""
 
 MIN_CLEAN = 30
+"""With fewer clean runs a median is no latency, unless the cap has no room for so many."""
+
 _MIN_USED = 10
+_MIN_CPU_SHARE = 0.6
+"""A process that had the CPU for less of its time found its caches cold too often: its CPU time is 5 to 20 % high."""
+
 _CALM_SHARE = 0.25
 _WIDE_SHARE = 0.03
 _SPREAD_SHARE = 0.06
@@ -52,11 +57,15 @@ _DRIFT_SHARE = 0.05
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Chosen:
-    """The runs that count: their times in ms, the statistic's name, the share of uninterrupted runs."""
+    """The runs that count: their times in ms, the statistic's name, the share of uninterrupted runs.
+
+    `cpu_share` is the share of all runs' wall time in which the process had the CPU, 1 where it is not known.
+    """
 
     times_ms: Floats
     statistic: str
     clean_share: float
+    cpu_share: float = 1.0
 
 
 def choose(wall_ms: Floats, cpu_ms: Floats | None, switches: Ints | None, threads: int) -> Chosen:
@@ -72,11 +81,12 @@ def choose(wall_ms: Floats, cpu_ms: Floats | None, switches: Ints | None, thread
         return Chosen(times_ms=wall_ms, statistic="reported", clean_share=1.0)
     clean = switches == 0
     share = float(clean.mean()) if len(clean) else 0.0
+    had = float(cpu_ms.sum() / wall_ms.sum()) if wall_ms.sum() > 0 else 1.0
     if clean.sum() >= MIN_CLEAN or (clean.sum() >= _MIN_USED and share >= 0.5):
-        return Chosen(times_ms=wall_ms[clean], statistic="wall_clean", clean_share=share)
+        return Chosen(times_ms=wall_ms[clean], statistic="wall_clean", clean_share=share, cpu_share=had)
     if threads == 1:
-        return Chosen(times_ms=cpu_ms[_calm(switches)], statistic="cpu_calm", clean_share=share)
-    return Chosen(times_ms=wall_ms, statistic="wall_all", clean_share=share)
+        return Chosen(times_ms=cpu_ms[_calm(switches)], statistic="cpu_calm", clean_share=share, cpu_share=had)
+    return Chosen(times_ms=wall_ms, statistic="wall_all", clean_share=share, cpu_share=had)
 
 
 def _calm(switches: Ints) -> npt.NDArray[np.bool_]:
@@ -131,12 +141,18 @@ def is_steady(medians_ms: Sequence[float], *, blocks: int = 5, share: float = 0.
     return len(last) == blocks and max(last) <= (1 + share) * min(last)
 
 
-def judge(chosen: Chosen, *, is_throttled: bool) -> str:
+def judge(chosen: Chosen, *, is_throttled: bool, room_s: float = 0.0) -> str:
     """Name the quality of a measurement: failed, throttled, noisy or ok.
 
-    ``ok`` needs a statistic free of interruptions, at least ten runs in it, an interval of the median narrower than
-    3 % of it, quartiles within 6 %, and halves that agree within 5 %. The quartiles tell what the interval cannot:
-    that others fill the caches and the memory bus, and the whole window is slow.
+    ``ok`` needs a statistic free of interruptions, at least thirty runs in it (ten where no more fit into the cap), an
+    interval of the median narrower than 3 % of it, quartiles within 6 %, and halves that agree within 5 %. The
+    quartiles tell what the interval cannot: that others fill the caches and the memory bus, and the whole window is
+    slow. CPU time counts only of a process that had the CPU for most of the time.
+
+    Args:
+        chosen: The runs that count.
+        is_throttled: Whether the device slowed itself down.
+        room_s: The cap of the measurement, in seconds.
     """
     times_ms = chosen.times_ms
     if len(times_ms) == 0 or not np.isfinite(times_ms).all() or times_ms.min() <= 0:
@@ -144,5 +160,9 @@ def judge(chosen: Chosen, *, is_throttled: bool) -> str:
     if is_throttled:
         return "throttled"
     is_calm = spread_share(times_ms) <= _SPREAD_SHARE and drift_share(times_ms) <= _DRIFT_SHARE
-    is_known = len(times_ms) >= _MIN_USED and width_share(times_ms) <= _WIDE_SHARE
-    return "ok" if is_calm and is_known and chosen.statistic != "wall_all" else "noisy"
+    fitting = int(1000 * room_s / float(np.median(times_ms)))
+    is_known = len(times_ms) >= min(max(fitting, _MIN_USED), MIN_CLEAN) and width_share(times_ms) <= _WIDE_SHARE
+    is_free = chosen.statistic != "wall_all" and not (
+        chosen.statistic == "cpu_calm" and chosen.cpu_share < _MIN_CPU_SHARE
+    )
+    return "ok" if is_calm and is_known and is_free else "noisy"

@@ -72,6 +72,11 @@ def test_everything_in_the_key_counts(cache: MeasurementCache, other: CacheKey) 
     assert cache.get(other) is None
 
 
+def test_how_long_it_might_have_taken_does_not_count(cache: MeasurementCache) -> None:
+    cache.put(dataclasses.replace(KEY, run=RunSpec(warmup_s=3.0, max_s=2.0)), measurement())
+    assert cache.get(dataclasses.replace(KEY, run=RunSpec(warmup_s=1.0, max_s=10.0))) is not None
+
+
 def test_the_order_of_a_fingerprint_does_not_count(cache: MeasurementCache) -> None:
     cache.put(KEY, measurement())
     turned = dataclasses.replace(KEY, fingerprint={"runtime": "r 1", "cpu": "c"})

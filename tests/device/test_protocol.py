@@ -72,3 +72,17 @@ def test_the_same_device_gives_the_same_samples(make_device: Any) -> None:
         return collect(device.run, RUN, device.clock).samples.wall_ns
 
     assert np.array_equal(once(), once())
+
+
+def test_a_tool_that_warms_up_by_itself_gets_large_blocks_only(make_device: Any) -> None:
+    device = make_device(lambda i: (10.0, 10.0, 0))
+    found = collect(device.run, RUN, device.clock, is_self_warming=True)
+    assert device.blocks == [200]
+    assert (found.is_warm, found.warmup_runs, len(found.samples)) == (True, 0, 200)
+
+
+def test_large_blocks_end_at_the_cap_too(make_device: Any) -> None:
+    rng = np.random.default_rng(0)
+    device = make_device(lambda i: (float(rng.uniform(10, 20)),) * 2 + (0,))
+    collect(device.run, RunSpec(max_s=5.0), device.clock, is_self_warming=True)
+    assert device.blocks == [200, 200]  # 3 s each

@@ -97,6 +97,22 @@ def test_a_tools_own_times_are_taken_as_they_are() -> None:
     assert (found.statistic, found.times_ms.tolist()) == ("reported", [1.0, 2.0])
 
 
+def test_cpu_time_of_a_process_that_hardly_had_the_cpu_is_noisy() -> None:
+    cpu, switches = np.full(200, 10.0), np.full(200, 3)
+    half = choose(np.full(200, 20.0), cpu, switches, threads=1)
+    most = choose(np.full(200, 15.0), cpu, switches, threads=1)
+    assert (half.cpu_share, most.cpu_share) == (0.5, pytest.approx(2 / 3))
+    assert judge(half, is_throttled=False) == "noisy"
+    assert judge(most, is_throttled=False) == "ok"
+
+
+def test_thirty_runs_make_a_latency_unless_the_cap_has_no_room_for_them() -> None:
+    twelve = chosen([100.0, 100.1] * 6)
+    assert judge(twelve, is_throttled=False, room_s=10.0) == "noisy"
+    assert judge(twelve, is_throttled=False, room_s=1.35) == "noisy"  # thirteen runs would have fitted
+    assert judge(twelve, is_throttled=False, room_s=1.2) == "ok"
+
+
 def test_every_statistic_has_words() -> None:
     assert set(STATISTICS) == {"wall_clean", "cpu_calm", "wall_all", "reported"}
 
