@@ -3,10 +3,11 @@
 from archlab.latency.estimate import Estimate, HeldOut, Predictor
 from archlab.latency.features import Features, features
 from archlab.latency.lookup import Lookup
+from archlab.latency.own_fitted import Fitted
 from archlab.latency.roofline import Roofline
 from archlab.latency.samples import predictor_for
 
 __all__ = ["PREDICTORS", "Estimate", "Features", "HeldOut", "Predictor", "Roofline", "features", "predictor_for"]
 
-PREDICTORS: dict[str, Predictor] = {"roofline": Roofline(), "lookup": Lookup()}
+PREDICTORS: dict[str, Predictor] = {"roofline": Roofline(), "lookup": Lookup(), "fitted": Fitted()}
 """Every way to predict a latency, by the name that stands in its source text."""

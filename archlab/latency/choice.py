@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from archlab.cost.rows import OpTrace
 from archlab.cost.trace import trace
 from archlab.errors import PlanError, four_parts
 from archlab.families import FAMILIES
@@ -64,7 +65,7 @@ def spread(specs: Sequence[ArchSpec], count: int) -> list[int]:
                 do="leave the number out for the default",
             )
         )
-    table = np.array([described(spec) for spec in specs])
+    table = np.array([described(trace(spec)) for spec in specs])
     table = (table - table.mean(axis=0)) / np.maximum(table.std(axis=0), 1e-9)
     taken = [int(np.argmin(np.square(table).sum(axis=1)))]
     far = np.square(table - table[taken[0]]).sum(axis=1)
@@ -74,9 +75,9 @@ def spread(specs: Sequence[ArchSpec], count: int) -> list[int]:
     return taken
 
 
-def described(spec: ArchSpec) -> Floats:
+def described(trace_: OpTrace) -> Floats:
     """What decides a network's latency, in numbers: logarithms of its sizes, and shares of its multiply-adds."""
-    layers = operators(trace(spec))
+    layers = operators(trace_)
     heavy = [one for layer in layers for one in layer.heavy]
     light = [one for layer in layers for one in layer.light.values()]
     macs = sum(one.macs for one in heavy)

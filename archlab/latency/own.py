@@ -20,7 +20,7 @@ from archlab.device.measure import measure as measure_module
 from archlab.device.profile import profile_ops
 from archlab.device.runtime import Backend
 from archlab.errors import ArchlabError, DeviceError, DeviceUnreachable, four_parts
-from archlab.latency import lookup, own_roofline
+from archlab.latency import lookup, own_fitted, own_roofline
 from archlab.latency.choice import FEWEST, candidates, spread
 from archlab.latency.estimate import HeldOut, compared, spread_of
 from archlab.latency.roofline import Roofline
@@ -31,12 +31,22 @@ from archlab.model.deploy import deploy
 from archlab.space import SearchSpace, default
 from archlab.spec import ArchSpec
 
-__all__ = ["LEARNERS", "NETWORKS", "Calibrated", "Row", "calibrate_device", "leave_out", "measured_on", "paced"]
+__all__ = [
+    "LEARNERS",
+    "NETWORKS",
+    "Calibrated",
+    "Row",
+    "assemble",
+    "calibrate_device",
+    "leave_out",
+    "measured_on",
+    "paced",
+]
 
 NETWORKS = 15
 """Measured unless told otherwise."""
 
-LEARNERS: dict[str, Learner] = {"roofline": own_roofline.learn, "lookup": lookup.learn}
+LEARNERS: dict[str, Learner] = {"roofline": own_roofline.learn, "lookup": lookup.learn, "fitted": own_fitted.learn}
 """What is trained on a device's own measurements, by the predictor's name."""
 
 _FOLDS = 10
@@ -120,7 +130,8 @@ def calibrate_device(
     found, refused = _measure_all(chosen, measure or measured_on(device, run), tell)
     if len(found) < FEWEST:
         raise _too_few(device, found, refused)
-    return _finish(device, run, found, refused, known)
+    calibration, left_out = assemble(found, device, run, fingerprint=known)
+    return _finish(calibration, left_out[calibration.best], device, run, refused)
 
 
 def measured_on(device: Device, run: RunSpec, *, backends: Mapping[str, Backend] = BACKENDS) -> Measure:
@@ -184,34 +195,40 @@ def _measure_all(
     return found, refused
 
 
-def _finish(
-    device: Device,
-    run: RunSpec,
-    found: Sequence[Measured],
-    refused: Sequence[tuple[str, str]],
-    fingerprint: Mapping[str, str],
-) -> Calibrated:
-    ms = np.array([one.ms for one in found])
-    left_out = {name: leave_out(found, learner, device, run) for name, learner in _learners(found).items()}
-    spreads = {name: _spread(predicted, ms) for name, predicted in left_out.items()}
-    before_ms, baseline = _before(found, device, run)
+def assemble(
+    networks: Sequence[Measured], device: Device, run: RunSpec, *, fingerprint: Mapping[str, str] | None = None
+) -> tuple[Calibration, dict[str, Floats]]:
+    """Work out how wrong each predictor is on measured networks that it did not see.
+
+    Returns:
+        The calibration, not stored yet, and the predictions in ms for networks left out, by predictor.
+    """
+    ms = np.array([one.ms for one in networks])
+    left_out = {name: leave_out(networks, learner, device, run) for name, learner in _learners(networks).items()}
     calibration = Calibration(
         device=device.name,
         run=dataclasses.asdict(run),
-        fingerprint=fingerprint,
-        networks=tuple(found),
-        spreads=spreads,
-        before=compared(before_ms, ms),
+        fingerprint=fingerprint or {},
+        networks=tuple(networks),
+        spreads={name: _spread(predicted, ms) for name, predicted in left_out.items()},
+        before=compared(_before(networks, device, run)[0], ms),
     )
-    after_ms = left_out[calibration.best]
-    rows = zip(found, before_ms.tolist(), after_ms.tolist(), strict=True)
+    return calibration, left_out
+
+
+def _finish(
+    calibration: Calibration, left_out_ms: Floats, device: Device, run: RunSpec, refused: Sequence[tuple[str, str]]
+) -> Calibrated:
+    networks = calibration.networks
+    before_ms, baseline = _before(networks, device, run)
+    rows = zip(networks, before_ms.tolist(), left_out_ms.tolist(), strict=True)
     return Calibrated(
         device=device.name,
         path=str(calibration.save()),
         best=calibration.best,
         baseline=baseline,
         before=calibration.before,
-        errors={name: one.held_out for name, one in spreads.items()},
+        errors={name: one.held_out for name, one in calibration.spreads.items()},
         rows=tuple(
             Row(model=one.model, macs=_macs(one), ms=one.ms, quality=one.quality, before_ms=before, after_ms=after)
             for one, before, after in rows

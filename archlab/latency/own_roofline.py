@@ -7,7 +7,7 @@ promised needs no more than those.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from archlab.latency.samples import Measured
 from archlab.latency.tables import CALIBRATED, constants
 from archlab.latency.terms import TERMS, design
 
-__all__ = ["fusion_of", "learn", "promised"]
+__all__ = ["OwnRoofline", "fusion_of", "learn", "promised"]
 
 TIGHTNESS = 0.2
 """How hard coefficients are to move from what is known beforehand; `studies/predictors/hybrid.md` shows the choice."""
@@ -43,8 +43,24 @@ def fusion_of(runtime: str) -> str:
     return runtime if runtime in RUNTIMES else _FUSION.get(runtime, "ort")
 
 
-def learn(networks: Sequence[Measured], device: Device, run: RunSpec) -> Callable[[OpTrace], float]:
-    """Fit the coefficients to measured networks; gives what says the ms of a trace."""
+class OwnRoofline:
+    """What `learn` gives: the ms of a trace, and how they fall on the terms."""
+
+    def __init__(self, coefficients: Floats, fusion: str) -> None:
+        self.coefficients, self._fusion = coefficients, fusion
+
+    def __call__(self, trace: OpTrace) -> float:
+        return float(design(features(trace, self._fusion)).group_ms(self.coefficients).sum())
+
+    def shares(self, trace: OpTrace) -> Floats:
+        """The share of the time that each of `TERMS` has."""
+        parts = design(features(trace, self._fusion)).weighted(self.coefficients)[0] * self.coefficients
+        result: Floats = parts / parts.sum()
+        return result
+
+
+def learn(networks: Sequence[Measured], device: Device, run: RunSpec) -> OwnRoofline:
+    """Fit the coefficients to measured networks."""
     fusion = fusion_of(run.runtime)
     names = np.array([str(i) for i in range(len(networks))])
     points = Points(
@@ -55,8 +71,7 @@ def learn(networks: Sequence[Measured], device: Device, run: RunSpec) -> Callabl
         addends=np.full(len(networks), -1),
     )
     prior = Prior(log_coefficients=_before(device, run), log_addends=np.empty(0), tightness=TIGHTNESS, is_shared=True)
-    coefficients = np.exp(fit(points, prior).log_coefficients)
-    return lambda trace: float(design(features(trace, fusion)).group_ms(coefficients).sum())
+    return OwnRoofline(np.exp(fit(points, prior).log_coefficients), fusion)
 
 
 def promised(device: Device, run: RunSpec) -> Floats:

@@ -1,0 +1,83 @@
+"""The predictor `fitted`: a roofline fitted to a device's own measurements, and trees for what it leaves unexplained.
+
+    log ms = log roofline(network) + trees(sizes, shares of work by kind, shares of the roofline's time by term)
+
+The trees (extremely randomised, Geurts et al. 2006) learn from what rooflines miss that had not seen the network, so
+they do not learn that a fit flatters itself. It needs latencies of networks alone, no times of operators.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.ensemble import ExtraTreesRegressor
+
+from archlab.cost.rows import OpTrace
+from archlab.device.catalog import Device, RunSpec
+from archlab.latency import own_roofline
+from archlab.latency.choice import described
+from archlab.latency.estimate import Estimate, HeldOut
+from archlab.latency.own_roofline import OwnRoofline
+from archlab.latency.samples import Measured, calibrated, estimate
+
+__all__ = ["Fitted", "learn"]
+
+_FOLDS = 10
+_TREES = 300
+_LEAF = 2
+_SHARE = 0.5
+
+Floats = npt.NDArray[np.float64]
+
+
+class Fitted:
+    """The predictor `fitted`; holds nothing."""
+
+    name = "fitted"
+
+    def predict(self, trace: OpTrace, device: Device, run: RunSpec | None = None) -> Estimate:
+        """Estimate the latency of a network, in ms.
+
+        Args:
+            trace: The network's operators.
+            device: A device with a calibration of its own.
+            run: What would be asked of the device; it must be as calibrated.
+
+        Raises:
+            DeviceError: For a device without a calibration, or another run.
+        """
+        return estimate(self.name, learn, trace, device, run)
+
+    def held_out(self, device: Device) -> HeldOut:
+        """The error on measured networks that were left out.
+
+        Raises:
+            DeviceError: For a device without a calibration.
+        """
+        return calibrated(device, None, self.name).spreads[self.name].held_out
+
+
+def learn(networks: Sequence[Measured], device: Device, run: RunSpec) -> Callable[[OpTrace], float]:
+    """Fit roofline and trees to measured networks; gives what says the ms of a trace.
+
+    The same networks in the same order give the same predictions.
+    """
+    whole = own_roofline.learn(networks, device, run)
+    part = np.arange(len(networks)) % min(len(networks), _FOLDS)
+    missed = np.empty(len(networks))
+    for fold in np.unique(part):
+        seen = [one for one, its in zip(networks, part, strict=True) if its != fold]
+        without = own_roofline.learn(seen, device, run)
+        for i in np.flatnonzero(part == fold).tolist():
+            missed[i] = np.log(networks[i].ms / without(networks[i].trace))
+    trees = ExtraTreesRegressor(_TREES, min_samples_leaf=_LEAF, max_features=_SHARE, random_state=0, n_jobs=1)
+    trees.fit(np.array([_numbers(one.trace, whole) for one in networks]), missed)
+
+    def predict(trace: OpTrace) -> float:
+        return whole(trace) * float(np.exp(trees.predict(_numbers(trace, whole)[None])[0]))
+
+    return predict
+
+
+def _numbers(trace: OpTrace, roofline: OwnRoofline) -> Floats:
+    return np.concatenate([described(trace), roofline.shares(trace)])
