@@ -13,7 +13,7 @@ TABLES = {
         {"cells", "hybrid_reading", "hybrid_stages", "knobs", "layouts", "published", "reading"},
     ),
     "model/blocks": ("BLOCKS", set()),
-    "device/backends": ("BACKENDS", set()),
+    "device/backends": ("BACKENDS", {"cuda_kernels"}),
     "latency": (
         "PREDICTORS",
         {

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 
 from archlab.device import registry, telemetry
+from archlab.device.gpu import first_gpu
 from archlab.device.reach import LOCAL_NAMES, RUNTIMES
 from archlab.device.registry import Entry
 from archlab.errors import DeviceError, four_parts, unknown_name
@@ -48,6 +49,7 @@ class RunSpec:
     """What is asked of a device: how to run, and how long a measurement may take.
 
     `warmup_s` and `max_s` are caps in seconds; a steady device needs less. A block of runs that has begun is ended.
+    `power_s` are the seconds of a loop in which the power is read, where the device tells it; 0 asks for none.
     """
 
     batch: int = 1
@@ -57,6 +59,7 @@ class RunSpec:
     threads: int = 1
     warmup_s: float = 3.0
     max_s: float = 10.0
+    power_s: float = 0.0
 
 
 DEVICES: dict[str, Device] = {
@@ -65,11 +68,22 @@ DEVICES: dict[str, Device] = {
         title="this machine's CPU",
         kind="cpu",
         arch="host",
-        backends=("ort", "torch"),
+        backends=("ort", "torch", "torch_compiled", "openvino"),
         reach="local",
         precision="fp32",
         notes="one thread unless asked otherwise; the peak is read from the machine, the bandwidth is not known",
         source="read from the operating system",
+    ),
+    "cuda": Device(
+        name="cuda",
+        title="this machine's first NVIDIA GPU",
+        kind="gpu",
+        arch="host GPU",
+        backends=("cuda_graph", "cuda", "cuda_compiled"),
+        reach="local",
+        precision="fp16",
+        notes="PyTorch, batch 1, without host transfer; peaks at the highest clock the driver names",
+        source="read from the driver",
     ),
     "orin": Device(
         name="orin",
@@ -127,7 +141,7 @@ def device(name: str) -> Device:
     """
     row = DEVICES.get(name)
     if name in LOCAL_NAMES and row is not None:
-        return _of_this_machine(row) if row.arch == "host" else row
+        return _of_this_machine(row)
     found = rows()
     if name not in found:
         raise unknown_name("device", name, found, "see: archlab device list; archlab device add NAME --ssh user@host")
@@ -179,6 +193,7 @@ def run_for(
     precision: str | None = None,
     batch: int = 1,
     threads: int | None = None,
+    layout: str | None = None,
     **caps: float,
 ) -> RunSpec:
     """Fill a run with the device's defaults: its first runtime, its precision, one thread.
@@ -189,7 +204,8 @@ def run_for(
         precision: A precision of the runtime.
         batch: Images per inference.
         threads: CPU threads.
-        **caps: `warmup_s` and `max_s`.
+        layout: ``nchw`` or ``channels_last``.
+        **caps: `warmup_s`, `max_s` and `power_s`.
 
     Raises:
         DeviceError: For a batch below 1, or for settings that the estimate of an unreachable device does not know.
@@ -199,13 +215,13 @@ def run_for(
             four_parts("no such batch", given=batch, allowed="1 or more", do="give the number of images per inference")
         )
     if row.reach is None:
-        _check_estimate(row, runtime=runtime, precision=precision, batch=batch, threads=threads)
+        _check_estimate(row, runtime=runtime, precision=precision, batch=batch, threads=threads, layout=layout)
     plain = RunSpec(runtime=runtime or row.backends[0], precision=precision or row.precision, batch=batch)
-    return dataclasses.replace(plain, threads=threads or plain.threads, **caps)  # type: ignore[arg-type]
+    return dataclasses.replace(plain, threads=threads or plain.threads, layout=layout or plain.layout, **caps)  # type: ignore[arg-type]
 
 
 def _check_estimate(row: Device, **asked: object) -> None:
-    known = {"runtime": row.backends[0], "precision": row.precision, "batch": 1, "threads": 1}
+    known = {"runtime": row.backends[0], "precision": row.precision, "batch": 1, "threads": 1, "layout": "nchw"}
     for name, value in known.items():
         if asked[name] not in (None, value):
             raise DeviceError(
@@ -220,10 +236,27 @@ def _check_estimate(row: Device, **asked: object) -> None:
 
 @functools.cache
 def _of_this_machine(row: Device) -> Device:
+    if row.kind == "gpu":
+        return _first_gpu(row)
     cpu = telemetry.cpu()
     return dataclasses.replace(
         row,
         title=f"{cpu.model}, {cpu.cores} cores",
         arch=" ".join((cpu.machine, *cpu.isa)),
         peak_fp32_tflops=cpu.peak_fp32_tflops,
+    )
+
+
+def _first_gpu(row: Device) -> Device:
+    """The row of the GPU that torch sees; where it sees none the row stays, and measuring it says what is missing."""
+    gpu = first_gpu()
+    if gpu is None:
+        return row
+    return dataclasses.replace(
+        row,
+        title=f"{gpu.name}, {gpu.memory_gb:.0f} GB",
+        arch=gpu.arch,
+        peak_fp32_tflops=gpu.peak_fp32_tflops,
+        peak_fp16_tflops=gpu.peak_fp16_tflops,
+        mem_bw_gbs=gpu.mem_bw_gbs,
     )

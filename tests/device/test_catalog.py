@@ -7,7 +7,7 @@ from archlab.errors import DeviceError, UnknownNameError
 
 
 def test_every_row_is_named_by_its_key_and_has_a_source() -> None:
-    assert list(DEVICES) == ["cpu", "orin", "nano", "t4"]
+    assert list(DEVICES) == ["cpu", "cuda", "orin", "nano", "t4"]
     for name, row in DEVICES.items():
         assert row.name == name
         assert row.source
@@ -44,7 +44,9 @@ def test_the_cpu_is_this_machine() -> None:
 def test_an_unknown_device() -> None:
     with pytest.raises(UnknownNameError) as error:
         device("orinn")
-    assert str(error.value) == ("no device 'orinn'; given: 'orinn'; allowed: cpu, nano, orin, t4; did you mean 'orin'?")
+    assert str(error.value) == (
+        "no device 'orinn'; given: 'orinn'; allowed: cpu, cuda, nano, orin, t4; did you mean 'orin'?"
+    )
 
 
 def test_a_run_takes_the_devices_defaults() -> None:
@@ -52,9 +54,14 @@ def test_a_run_takes_the_devices_defaults() -> None:
     assert run_for(device("orin")) == RunSpec(runtime="trtexec", precision="fp16")
     assert run_for(device("cpu"), batch=4, max_s=2.0) == RunSpec(runtime="ort", batch=4, max_s=2.0)
     assert run_for(device("cpu"), runtime="torch", precision="bf16").precision == "bf16"
+    assert run_for(device("cuda"), layout="channels_last") == RunSpec(
+        runtime="cuda_graph", precision="fp16", layout="channels_last"
+    )
 
 
-@pytest.mark.parametrize("asked", [{"batch": 4}, {"threads": 2}, {"runtime": "ort"}, {"precision": "int8"}])
+@pytest.mark.parametrize(
+    "asked", [{"batch": 4}, {"threads": 2}, {"runtime": "ort"}, {"precision": "int8"}, {"layout": "channels_last"}]
+)
 def test_an_estimate_knows_one_run(asked: dict[str, Any]) -> None:
     (name,) = asked
     with pytest.raises(
