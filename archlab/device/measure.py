@@ -142,7 +142,8 @@ def _measured(
     after = telemetry.state()
     samples = collected.samples
     chosen = chosen_of(samples, run)
-    quality = judge(chosen, is_throttled=samples.is_throttled or _was_throttled(before, after), room_s=run.max_s)
+    is_slowed = samples.is_throttled or (device.kind == "cpu" and _was_throttled(before, after))
+    quality = judge(chosen, is_throttled=is_slowed, room_s=run.max_s)
     return Measurement(
         digest=digest,
         device=device.name,

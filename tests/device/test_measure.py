@@ -27,9 +27,9 @@ def steady(i: int) -> tuple[float, float, int]:
 
 
 def ask(module: nn.Module, backend: Any, **options: Any) -> Any:
-    run = options.pop("run", RunSpec())
+    run, device = options.pop("run", RunSpec()), options.pop("device", CPU)
     options = {"input_shape": SHAPE, "digest": "abc", "clock": backend.device.clock} | options
-    return measure(module, CPU, run, backends={"ort": backend}, **options)
+    return measure(module, device, run, backends={"ort": backend}, **options)
 
 
 def test_a_steady_network(module: nn.Module, make_backend: Any) -> None:
@@ -119,6 +119,15 @@ def test_a_hot_machine_is_throttled(
     states = iter([before, after])
     monkeypatch.setattr(telemetry, "state", lambda: next(states))
     assert ask(module, make_backend(steady)).quality == "throttled"
+
+
+def test_a_host_that_clocks_down_while_another_device_works_says_nothing(
+    module: nn.Module, make_backend: Any, monkeypatch: Any
+) -> None:
+    states = iter([{"mhz": 3000.0}, {"mhz": 800.0}])
+    monkeypatch.setattr(telemetry, "state", lambda: next(states))
+    found = ask(module, make_backend(steady), device=dataclasses.replace(DEVICES["cuda"], backends=("ort",)))
+    assert found.quality == "ok"
 
 
 def test_a_device_that_says_it_throttles_is_believed(module: nn.Module, make_backend: Any, monkeypatch: Any) -> None:
