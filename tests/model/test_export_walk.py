@@ -113,16 +113,19 @@ def optimised(data: bytes, folder: Path) -> collections.Counter[str]:
 
 def assert_faithful(module: nn.Module, shape: tuple[int, ...], folder: Path) -> None:
     """The file computes what the module computes, and runs as the graph of torch's exporter, or with fewer slices."""
-    data = write_onnx(module, shape, FLOAT, 17)
+    data, theirs = write_onnx(module, shape, FLOAT, 17), trace_onnx(module, shape, FLOAT, 17)
     x = image(shape)
-    (found,) = run(data, x)
+    (found,), (traced,) = run(data, x), run(theirs, x)
     with torch.no_grad():
         expected = module(x).numpy()
+        moved = module(x * (1 + 1e-6 * image(shape, seed=1))).numpy()
+    largest, noise = np.abs(expected).max(), np.abs(moved - expected).max()  # some of these networks amplify a lot
     assert found.shape == expected.shape
-    assert np.abs(found - expected).max() <= 2e-5 * np.abs(expected).max()
-    ours, theirs = optimised(data, folder), optimised(trace_onnx(module, shape, FLOAT, 17), folder)
-    assert set(theirs - ours) <= {"Slice"}  # the whole of an axis: a slice that torch writes and that copies
-    assert not ours - theirs
+    assert np.abs(found - traced).max() <= 1e-6 * largest
+    assert np.abs(found - expected).max() <= 2e-5 * largest + 50 * noise  # of every layer, not of the input only
+    operators, of_torch = optimised(data, folder), optimised(theirs, folder)
+    assert set(of_torch - operators) <= {"Slice"}  # the whole of an axis: a slice that torch writes and that copies
+    assert not operators - of_torch
 
 
 @pytest.mark.parametrize("name", CALLS)

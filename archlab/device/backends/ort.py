@@ -22,6 +22,8 @@ __all__ = ["OrtBackend", "OrtHandle", "module_path", "read_profile"]
 
 _LEVEL = "ORT_ENABLE_ALL"
 _ERRORS_ONLY = 3
+_APPENDED = re.compile(r"(/(\w*Fusion\w*|WithoutBiases|transpose_[ab]|sink_port_\d+))+/?$")
+_BF16_ON_ARM = "mlas.enable_gemm_fastmath_arm64_bfloat16"
 
 
 class OrtHandle:
@@ -62,6 +64,7 @@ class OrtHandle:
             "provider": self._session.get_providers()[0],
             "graph_optimisation": _LEVEL,
             "execution": "sequential, no spinning",
+            "fast_math": "off",
             "intra_op_threads": str(self._session.get_session_options().intra_op_num_threads),
         }
 
@@ -110,10 +113,11 @@ def read_profile(events: list[dict[str, Any]]) -> tuple[OpTime, ...]:
 def module_path(node: str) -> str:
     """Read the module's dotted path off a node's name.
 
-    The exporter names nodes by scope, ``/stages.0/blocks.1/mlp/fc1/Conv``, and repeats the name of a list before its
-    members, ``/stages/stages.0/…``. The name of a node of the whole network has no module in it.
+    A file of ours names nodes ``/<path>/<operator>``; torch's exporter by scope, ``/stages.0/blocks.1/mlp/Conv``, and
+    repeats the name of a list before its members, ``/stages/stages.0/…``. What a runtime appends when it fuses or
+    splits nodes is left out. The name of a node of the whole network has no module in it.
     """
-    scope = [part for part in node.split("/") if part][:-1]
+    scope = [part for part in _APPENDED.sub("", node).split("/") if part][:-1]
     return ".".join(part for i, part in enumerate(scope) if not _is_list_of(part, scope[i + 1 : i + 2]))
 
 
@@ -136,6 +140,7 @@ def _options(run: RunSpec) -> Any:
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, _LEVEL)
     options.log_severity_level = _ERRORS_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry(_BF16_ON_ARM, "0")  # FP32 means FP32 in every kernel
     return options
 
 

@@ -16,7 +16,7 @@ from archlab.device.catalog import Device, RunSpec
 from archlab.device.measurement import Samples
 from archlab.device.runtime import OpTime, Workload, timed
 
-__all__ = ["TorchEagerBackend", "TorchEagerHandle"]
+__all__ = ["TorchEagerBackend", "TorchEagerHandle", "own_module", "sample_input", "threads"]
 
 _FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -28,14 +28,12 @@ class TorchEagerHandle:
 
     def __init__(self, workload: Workload, run: RunSpec) -> None:
         self._run = run
-        self._module = _own(workload.module, run.layout)
-        generator = torch.Generator().manual_seed(0)
-        x_BCHW = torch.randn(workload.input_shape, generator=generator)
-        self._x_BCHW = x_BCHW.to(memory_format=_FORMATS[run.layout])
+        self._module = own_module(workload.module, run.layout)
+        self._x_BCHW = sample_input(workload.input_shape, run.layout)
 
     def run(self, runs: int) -> Samples:
         """Run `runs` times and time each; torch's own number of threads is put back afterwards."""
-        with _threads(self._run.threads), torch.inference_mode():
+        with threads(self._run.threads), torch.inference_mode():
             return timed(self.outputs, runs)
 
     def outputs(self) -> Any:
@@ -48,7 +46,7 @@ class TorchEagerHandle:
         The stopwatch sits in Python; what it costs itself stays outside the times.
         """
         watch = _Stopwatch()
-        with _threads(self._run.threads), torch.inference_mode(), _paths(self._module, watch), watch:
+        with threads(self._run.threads), torch.inference_mode(), _paths(self._module, watch), watch:
             for _ in range(runs + 1):
                 watch.begin()
                 self.outputs()
@@ -84,12 +82,29 @@ class TorchEagerBackend:
         return TorchEagerHandle(workload, run)
 
 
-def _own(module: nn.Module, layout: str) -> nn.Module:
-    """The module in eval mode and the wanted layout; the caller's stays as it is."""
+def own_module(module: nn.Module, layout: str) -> nn.Module:
+    """Give the module in eval mode and the wanted layout; the caller's stays as it is."""
     if layout == "nchw" and not any(part.training for part in module.modules()):
         return module
     # torch types `to` for a memory format only by keyword on modules
     return copy.deepcopy(module).eval().to(memory_format=_FORMATS[layout])  # type: ignore[call-overload]
+
+
+def sample_input(input_shape: tuple[int, ...], layout: str) -> torch.Tensor:
+    """Draw an image in the wanted layout, the same every time."""
+    x_BCHW = torch.randn(input_shape, generator=torch.Generator().manual_seed(0))
+    return x_BCHW.to(memory_format=_FORMATS[layout])
+
+
+@contextlib.contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let torch work with that many threads; the number before is put back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Stopwatch(TorchDispatchMode):
@@ -137,13 +152,3 @@ def _paths(module: nn.Module, watch: _Stopwatch) -> Iterator[None]:
 
 def _left(watch: _Stopwatch) -> None:
     watch.modules.pop()
-
-
-@contextlib.contextmanager
-def _threads(threads: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
