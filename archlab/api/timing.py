@@ -11,6 +11,7 @@ from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import Device, RunSpec, run_for
 from archlab.device.catalog import device as find_device
 from archlab.device.measure import measure as measure_module
+from archlab.device.power import LOOP_S
 from archlab.latency import PREDICTORS
 from archlab.model.deploy import deploy
 from archlab.model.export import graph_hash, to_onnx
@@ -18,6 +19,7 @@ from archlab.model.export import graph_hash, to_onnx
 __all__ = ["PREDICTOR", "deployed", "digest_of", "measure", "measure_rows"]
 
 PREDICTOR = "roofline"
+_POWER = ("power_w", "idle_power_w", "energy_mj")
 
 
 def measure_rows(
@@ -28,11 +30,21 @@ def measure_rows(
     precision: str | None = None,
     batch: int = 1,
     resolution: int | None = None,
-    threads: int = 1,
+    threads: int | None = None,
+    layout: str | None = None,
+    energy: bool = False,
 ) -> list[dict[str, Any]]:
     """Measure or estimate networks; see `measure`. Plain rows with the keys of the public contract."""
     place = find_device(device)
-    run = run_for(place, runtime=runtime, precision=precision, batch=batch, threads=threads)
+    run = run_for(
+        place,
+        runtime=runtime,
+        precision=precision,
+        layout=layout,
+        batch=batch,
+        threads=threads,
+        power_s=LOOP_S if energy else 0.0,
+    )
     targets = [resolve(model).at(resolution) for model in models]
     row = _measured if place.reach else _estimated
     return [row(target, place, run) for target in targets]
@@ -44,11 +56,13 @@ def measure(models: str | Sequence[str], *, device: str, **options: Any) -> pd.D
     Args:
         models: One MODEL or several: a published name, a spec file, STUDY_DIR:DIGEST or timm:NAME.
         device: A catalog name.
-        **options: `runtime`, `precision`, `batch`, `resolution` (pixels) and `threads`; left out, the device's own.
+        **options: `runtime`, `precision`, `layout`, `batch`, `resolution` (pixels) and `threads`; left out, the
+            device's own. `energy` (True or False) reads the power as well, which takes a few seconds a network.
 
     Returns:
         One row per network with `median_ms`, `p90_ms`, `iqr_ms`, `ci95_ms` (the interval in ms), `n` (runs that
-        count), `quality` and `source`; an estimate has no `p90_ms`, `iqr_ms`, `n` and `quality`.
+        count), `quality` and `source`; an estimate has no `p90_ms`, `iqr_ms`, `n` and `quality`. With `energy`:
+        `power_w` in a loop, `idle_power_w`, and `energy_mj` of one inference above idle, None where nobody tells.
     """
     names = [models] if isinstance(models, str) else list(models)
     return pd.DataFrame(measure_rows(names, device=device, **options))
@@ -79,7 +93,8 @@ def _measured(target: Target, place: Device, run: RunSpec) -> dict[str, Any]:
         cache=MeasurementCache(),
     )
     row = found.summary()
-    return {"model": target.name, **row, "digest": row["digest"][:12]}
+    power = {name: found.environment.get(name) for name in _POWER} if run.power_s else {}
+    return {"model": target.name, **row, "digest": row["digest"][:12], **power}
 
 
 def _estimated(target: Target, place: Device, run: RunSpec) -> dict[str, Any]:
@@ -98,4 +113,5 @@ def _estimated(target: Target, place: Device, run: RunSpec) -> dict[str, Any]:
         "ci95_ms": [guess.lo_ms, guess.hi_ms],
         "n": None,
         "quality": None,
+        **(dict.fromkeys(_POWER) if run.power_s else {}),
     }

@@ -1,12 +1,26 @@
 """archlab measure: how long networks take on a device."""
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
+from archlab.cli.options import Batch, DeviceName, Layout, Precision, Resolution, Runtime, Threads
 from archlab.cli.output import Json, emit, table
 
 __all__ = ["register"]
+
+_COLUMNS = {
+    "model": "model",
+    "median": "#median",
+    "interval": "#interval",
+    "p90": "#p90",
+    "n": "#runs",
+    "quality": "quality",
+    "precision": "precision",
+    "energy": "#energy",
+    "source": "source",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -16,50 +30,49 @@ def register(app: typer.Typer) -> None:
 
 def run(
     models: Annotated[list[str], typer.Argument(help="Names, spec files, STUDY_DIR:DIGEST or timm:NAME.")],
-    device: Annotated[str, typer.Option("--device", help="A device of: archlab device list.")],
-    runtime: Annotated[
-        str | None, typer.Option("--runtime", help="Runtime; the device's first one if left out.")
-    ] = None,
-    precision: Annotated[
-        str | None, typer.Option("--precision", help="fp32, fp16 …; the device's own if left out.")
-    ] = None,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Images per inference.")] = 1,
-    resolution: Annotated[int | None, typer.Option("--resolution", min=1, help="Input side in pixels.")] = None,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
+    device: DeviceName,
+    runtime: Runtime = None,
+    precision: Precision = None,
+    layout: Layout = None,
+    batch: Batch = 1,
+    resolution: Resolution = None,
+    threads: Threads = None,
+    energy: Annotated[
+        bool, typer.Option("--energy", help="Read the power in a loop of 3 s, where the device tells it.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Measure latency; a device that cannot be reached is estimated, and the answer says so."""
     from archlab.api.timing import measure_rows
-    from archlab.format import interval, milliseconds
 
     rows = measure_rows(
         models,
         device=device,
         runtime=runtime,
         precision=precision,
+        layout=layout,
         batch=batch,
         resolution=resolution,
         threads=threads,
+        energy=energy,
     )
-    if json:
-        return emit(rows)
-    shown = [
+    return emit(rows) if json else table("", _columns(energy), _shown(rows))
+
+
+def _columns(energy: bool) -> dict[str, str]:
+    return {key: heading for key, heading in _COLUMNS.items() if energy or key != "energy"}
+
+
+def _shown(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    from archlab.format import interval, milliseconds, number
+
+    return [
         {
             **row,
             "median": milliseconds(row["median_ms"]),
             "interval": interval((row["ci95_ms"][0], row["ci95_ms"][1])),
             "p90": None if row["p90_ms"] is None else milliseconds(row["p90_ms"]),
+            "energy": None if row.get("energy_mj") is None else f"{number(row['energy_mj'])} mJ",
         }
         for row in rows
     ]
-    columns = {
-        "model": "model",
-        "median": "#median",
-        "interval": "#interval",
-        "p90": "#p90",
-        "n": "#runs",
-        "quality": "quality",
-        "precision": "precision",
-        "source": "source",
-    }
-    return table("", columns, shown)

@@ -1,0 +1,18 @@
+"""Options that several commands share, once each, so that they are called and explained the same everywhere."""
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["Batch", "DeviceName", "Layout", "Model", "Precision", "Resolution", "Runtime", "Seed", "Storage", "Threads"]
+
+Model = Annotated[str, typer.Argument(help="A published name, a spec file, STUDY_DIR:DIGEST or timm:NAME.")]
+DeviceName = Annotated[str, typer.Option("--device", help="A device of: archlab device list.")]
+Runtime = Annotated[str | None, typer.Option("--runtime", help="Runtime; the device's first one if left out.")]
+Precision = Annotated[str | None, typer.Option("--precision", help="fp32, fp16 or bf16; the device's own if left out.")]
+Layout = Annotated[str | None, typer.Option("--layout", help="nchw (if left out) or channels_last.")]
+Batch = Annotated[int, typer.Option("--batch", min=1, help="Images per inference.")]
+Resolution = Annotated[int | None, typer.Option("--resolution", min=1, help="Input side in pixels.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; 1 if left out.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of weights, images and all that is drawn.")]
+Storage = Annotated[str, typer.Option("--storage", help="An Optuna storage URL.")]

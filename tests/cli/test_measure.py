@@ -1,0 +1,63 @@
+"""archlab measure: its options reach the device, its answer has the keys, its table the columns."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from archlab.api import timing
+from archlab.device.catalog import RunSpec
+from archlab.device.gpu import first_gpu
+from archlab.device.measurement import Measurement
+
+Answer = Callable[..., Any]
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[RunSpec]:
+    """Measurements that take 1.5 ms on a device that tells its power; gives the runs that were asked for."""
+    runs: list[RunSpec] = []
+
+    def measured(module: object, device: Any, run: RunSpec, *, digest: str, **_: object) -> Measurement:
+        runs.append(run)
+        power = {"power_w": 250.0, "idle_power_w": 50.0, "energy_mj": 300.0} if run.power_s else {}
+        return Measurement(
+            digest=digest, device=device.name, run=run, samples_ms=(1.5,) * 50, quality="ok", environment=power
+        )
+
+    monkeypatch.setattr(timing, "measure_module", measured)
+    return runs
+
+
+def test_the_options_reach_the_device(asked: list[RunSpec], answer: Answer) -> None:
+    (row,) = answer(
+        *("measure", "edgenext_xx_small", "--device", "cuda", "--runtime", "cuda", "--precision", "bf16"),
+        *("--layout", "channels_last", "--batch", 4, "--resolution", 64, "--energy"),
+    )
+    assert asked == [
+        RunSpec(runtime="cuda", precision="bf16", layout="channels_last", batch=4, power_s=3.0),
+    ]
+    assert (row["power_w"], row["idle_power_w"], row["energy_mj"]) == (250.0, 50.0, 300.0)
+    assert (row["source"], row["precision"], row["batch"]) == ("measured:cuda@cuda", "bf16", 4)
+
+
+def test_without_asking_there_is_no_energy(asked: list[RunSpec], run: Run, answer: Answer) -> None:
+    (row,) = answer("measure", "edgenext_xx_small", "--device", "cuda")
+    assert asked == [RunSpec(runtime="cuda_graph", precision="fp16")]
+    assert not {"power_w", "idle_power_w", "energy_mj"} & set(row)
+    assert "energy" not in run("measure", "edgenext_xx_small", "--device", "cuda")[1]
+    assert "300 mJ" in run("measure", "edgenext_xx_small", "--device", "cuda", "--energy")[1]
+
+
+def test_an_estimate_has_no_energy(answer: Answer) -> None:
+    (row,) = answer("measure", "edgenext_xx_small", "--device", "orin", "--energy")
+    assert row["energy_mj"] is row["power_w"] is None
+
+
+@pytest.mark.skipif(first_gpu() is not None, reason="there is a GPU here")
+def test_a_gpu_that_is_not_there(refused: Callable[..., str], answer: Answer) -> None:
+    said = refused("measure", "edgenext_xx_small", "--device", "cuda")
+    assert said.startswith("archlab: device 'cuda' cannot be measured: torch sees no NVIDIA GPU; given: torch ")
+    assert "archlab device check cuda" in said
+    assert {row["name"]: row["how"] for row in answer("device", "list")}["cuda"] == "absent"
