@@ -20,6 +20,7 @@ from archlab.study import loop
 from archlab.study.baselines import Judge, compare
 from archlab.study.evaluate import Evaluator
 from archlab.study.folder import StudyFolder
+from archlab.study.follow import Follower, confirm_front
 from archlab.study.identity import check_resumed
 from archlab.study.plan import StudyPlan
 from archlab.study.provenance import provenance
@@ -63,10 +64,7 @@ def conduct(
     kept = list(before.get("baselines") or ()) if before.get("is_finished") else []
     write(records, kept, is_finished=False)
     _enqueue(store, plan, space, first)
-
-    def on_record(record: Record) -> None:
-        folder.append(record)
-        watch("search")
+    on_record = Follower(store, plan, space, services, folder, watch)
 
     def on_event(event: Mapping[str, Any]) -> None:
         folder.note(event)
@@ -75,7 +73,9 @@ def conduct(
     recovery = Recovery(plan.device, plan.device_failures_in_a_row, services.recover, on_event)
     try:
         is_finished = loop.search(store, plan, space, services.evaluate, on_record, recovery)
+        on_record.end()
         baselines, is_finished = _compare(store, plan, space, Patient(services, recovery), watch, kept, is_finished)
+        is_finished = confirm_front(store, plan, services, folder, watch, is_finished)
     except DeviceError as error:
         folder.note({"event": "search stopped", "detail": str(error)})
         write(store.records(), kept, is_finished=False)

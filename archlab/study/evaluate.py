@@ -5,7 +5,8 @@ clearly over the budget is not scored, nor is one that the device cannot build; 
 """
 
 import functools
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from archlab.cost.count import CostReport, count
@@ -15,7 +16,9 @@ from archlab.device import catalog
 from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import RunSpec
 from archlab.device.measure import backend_of, measure
+from archlab.device.measurement import Measurement
 from archlab.errors import EngineBuildError, UnsteadyMeasurement, four_parts, unknown_name
+from archlab.families import published
 from archlab.latency import PREDICTORS
 from archlab.model.build import build
 from archlab.model.deploy import deploy
@@ -23,6 +26,8 @@ from archlab.proxy import PROXIES
 from archlab.proxy import score as score_network
 from archlab.space import SearchSpace
 from archlab.spec import ArchSpec
+from archlab.study.anchor import ANCHOR, PRIOR_SHARE, repeat_interval
+from archlab.study.confirm import fresh_process
 from archlab.study.identity import Fingerprint, check_unchanged
 from archlab.study.objective import OBJECTIVES, Reading
 from archlab.study.pace import Pace
@@ -35,6 +40,9 @@ __all__ = ["PREDICTOR", "Evaluator"]
 
 PREDICTOR = "roofline"
 """The latency predictor of searches."""
+
+_NEAR = 0.95
+"""A measured network whose interval ends above this share of the budget is measured a second time."""
 
 
 class Evaluator:
@@ -54,6 +62,7 @@ class Evaluator:
         self.is_measured = self.device.reach is not None
         self.pace = Pace()
         self.cache_hits = 0
+        self.spread = PRIOR_SHARE
         self._cache = MeasurementCache() if cache is None else cache
         self._fingerprint: Fingerprint | None = None
         if self.is_measured:
@@ -79,9 +88,14 @@ class Evaluator:
         for name in self.plan.objectives:
             if name not in readings:
                 readings[name] = OBJECTIVES[name].read(subject)
-        if readings["latency_ms"].quality == "noisy":
-            readings["latency_ms"] = subject.latency_again(readings["latency_ms"])
+        if readings["latency_ms"].quality == "noisy" or self._is_near(readings["latency_ms"]):
+            readings["latency_ms"] = subject.latency_again()
         return subject.evaluation(readings, None)
+
+    def _is_near(self, latency: Reading) -> bool:
+        """Tell whether a measured latency is so near to the budget that it deserves a second measurement."""
+        low, high = latency.interval or (latency.value, latency.value)
+        return self.is_measured and low <= self.plan.budget_ms and high > _NEAR * self.plan.budget_ms
 
     def baseline(self, spec: ArchSpec, limit_ms: float) -> Evaluation:
         """Score and time a published model, but do not wait for a latency clearly above `limit_ms`."""
@@ -117,23 +131,51 @@ class Evaluator:
     def latency(self, spec: ArchSpec, trace_: OpTrace, macs: int) -> Reading:
         """Measure or estimate one network."""
         if self.is_measured:
-            side = spec.resolution
-            found = measure(
-                deploy(build(spec, seed=self.plan.seed)),
-                self.device,
-                self.run,
-                input_shape=(self.plan.batch, 3, side, side),
-                digest=spec.digest,
-                cache=self._cache,
-            )
-            check_unchanged(self.device.name, self.fingerprint(), found.environment["fingerprint"])
-            if found.quality == "failed":
-                raise _untimed(spec, self.device.name)
-            self.cache_hits += bool(found.environment.get("cached"))
-            self.pace.learn(macs, found.median_ms)
-            return Reading(value=found.median_ms, source=found.source, interval=found.ci95_ms, quality=found.quality)
+            return self.reading([self.measured(spec, macs)])
         guess = PREDICTORS[PREDICTOR].predict(trace_, self.device, self.run)
         return Reading(value=guess.ms, source=guess.source, interval=(guess.lo_ms, guess.hi_ms))
+
+    def measured(self, spec: ArchSpec, macs: int, *, is_fresh: bool = False) -> Measurement:
+        """Measure one network; `is_fresh` asks the device even where the answer is known."""
+        found = measure(
+            deploy(build(spec, seed=self.plan.seed)),
+            self.device,
+            self.run,
+            input_shape=(self.plan.batch, 3, spec.resolution, spec.resolution),
+            digest=spec.digest,
+            cache=None if is_fresh else self._cache,
+        )
+        check_unchanged(self.device.name, self.fingerprint(), found.environment["fingerprint"])
+        if found.quality == "failed":
+            raise _untimed(spec, self.device.name)
+        self.cache_hits += bool(found.environment.get("cached"))
+        self.pace.learn(macs, found.median_ms)
+        return found
+
+    def reading(self, found: Sequence[Measurement]) -> Reading:
+        """Join measurements of one network, those of quality ``ok`` where there are any: the mean of their medians."""
+        counted = [m for m in found if m.quality == "ok"] or [min(found, key=_width)]
+        ms = statistics.fmean(m.median_ms for m in counted)
+        ends = [statistics.fmean(m.ci95_ms[side] for m in counted) for side in (0, 1)]
+        return Reading(
+            value=ms,
+            source=counted[0].source,
+            interval=repeat_interval(ms, (ends[0], ends[1]), self.spread, times=len(counted)),
+            quality=counted[0].quality,
+            wall_mean_ms=found[0].environment.get("wall_mean_ms"),
+        )
+
+    def anchor_ms(self) -> float | None:
+        """Measure the anchor; None where the device is estimated or the anchor came out noisy."""
+        if not self.is_measured:
+            return None
+        spec = published(ANCHOR).spec
+        found = self.measured(spec, count(trace(spec, batch=self.plan.batch)).macs, is_fresh=True)
+        return found.median_ms if found.quality == "ok" else None
+
+    def expect_spread(self, spread: float) -> None:
+        """From now on, expect measurements of one network to lie so far apart (standard deviation, as a share)."""
+        self.spread = spread
 
     def macs(self, spec: ArchSpec) -> int:
         """Count the multiply-adds of a network."""
@@ -150,6 +192,10 @@ class Evaluator:
             seed=self.plan.seed,
         )
 
+    def remeasure(self, networks: Sequence[Record]) -> Iterator[Mapping[str, Any]]:
+        """Measure networks again in a fresh process."""
+        return fresh_process(self.plan, networks)
+
     def describe(self) -> dict[str, Any]:
         """Device, fingerprint, protocol and score, for ``run.json``."""
         predictor = None if self.is_measured else PREDICTORS[PREDICTOR]
@@ -163,6 +209,7 @@ class _Subject:
 
     def __init__(self, spec: ArchSpec, by: Evaluator) -> None:
         self._spec, self._by = spec, by
+        self._found: list[Measurement] = []
 
     @functools.cached_property
     def trace(self) -> OpTrace:
@@ -178,12 +225,16 @@ class _Subject:
         return Reading(value=found.score, source=f"proxy:{plan.proxy}")
 
     def latency_ms(self) -> Reading:
-        return self._by.latency(self._spec, self.trace, self.report.macs)
+        by = self._by
+        if not by.is_measured:
+            return by.latency(self._spec, self.trace, self.report.macs)
+        self._found = [by.measured(self._spec, self.report.macs)]
+        return by.reading(self._found)
 
-    def latency_again(self, before: Reading) -> Reading:
-        """Measure a noisy network once more; keep the steadier of the two."""
-        again = self.latency_ms()
-        return before if again.quality == "noisy" and _width(before) <= _width(again) else again
+    def latency_again(self) -> Reading:
+        """Measure once more, past the cache, and join the two."""
+        self._found.append(self._by.measured(self._spec, self.report.macs, is_fresh=True))
+        return self._by.reading(self._found)
 
     def macs(self) -> Reading:
         return Reading(value=float(self.report.macs), source="counted:archlab")
@@ -200,6 +251,7 @@ class _Subject:
             params=self.report.params,
             quality=readings["latency_ms"].quality if "latency_ms" in readings else None,
             skipped=skipped,
+            wall_mean_ms=readings["latency_ms"].wall_mean_ms if "latency_ms" in readings else None,
         )
 
 
@@ -230,5 +282,5 @@ def _untimed(spec: ArchSpec, device: str) -> UnsteadyMeasurement:
     )
 
 
-def _width(reading: Reading) -> float:
-    return reading.interval[1] - reading.interval[0] if reading.interval else float("inf")
+def _width(found: Measurement) -> float:
+    return found.ci95_ms[1] - found.ci95_ms[0]

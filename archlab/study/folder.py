@@ -2,7 +2,8 @@
 
 ``trials.jsonl`` is an export of the storage: a line is appended after each tell, and the file is rebuilt at every
 start and at the end, so a line cut off by a kill does no harm. ``events.jsonl`` tells what happened to the device on
-the way, where something did. ``plan.yaml``, ``run.json`` and ``best.yaml`` are replaced in one step.
+the way, where something did; ``anchor.jsonl`` and ``confirmed.jsonl`` what was measured again. ``plan.yaml``,
+``run.json`` and ``best.yaml`` are replaced in one step.
 """
 
 import datetime
@@ -32,6 +33,8 @@ class StudyFolder:
         self.run = path / "run.json"
         self.best = path / "best.yaml"
         self.events = path / "events.jsonl"
+        self.anchor = path / "anchor.jsonl"
+        self.confirmed = path / "confirmed.jsonl"
 
     def make(self) -> None:
         """Create the folder.

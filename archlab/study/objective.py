@@ -11,13 +11,15 @@ __all__ = ["OBJECTIVES", "Objective", "Reading", "Subject"]
 class Reading:
     """One value with its source, its interval in the same unit and, if measured, its quality.
 
-    The interval of a measurement is the 95 % interval of its median, that of an estimate the predictor's own.
+    The interval of a measurement is the one that holds the median of a second measurement (`anchor.repeat_interval`),
+    that of an estimate the predictor's own. `wall_mean_ms` is the plain mean of all wall times, beside the latency.
     """
 
     value: float
     source: str
     interval: tuple[float, float] | None = None
     quality: str | None = None
+    wall_mean_ms: float | None = None
 
 
 class Subject(Protocol):

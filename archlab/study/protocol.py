@@ -50,8 +50,10 @@ def _measured(plan: StudyPlan, run: RunSpec, device: Device) -> dict[str, Any]:
         "kind": "measured",
         "lines": [
             f"every network ran on {where} with random weights, which do not change its time",
-            f"warm-up until steady, then at most {run.max_s:g} s; the value is the median, with its 95 % interval",
-            "runs that the operating system interrupted do not count; a noisy network was measured a second time",
+            f"warm-up until steady, then at most {run.max_s:g} s; the value is the median",
+            "runs that the operating system interrupted do not count; where it grants it, the networks go first",
+            "a noisy network, and one near the budget, was measured twice and has the mean of both medians",
+            "the interval is that of a second measurement's median, by the spread between measurements of an anchor",
             "the budget is applied at the upper end of the interval",
             *_skips(plan),
         ],

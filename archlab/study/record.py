@@ -25,7 +25,7 @@ class Evaluation:
 
     `intervals` are in the unit of the value (see `Reading`); a latency's budget is applied at the upper end.
     `quality` is the word of the measurement (ok, noisy, throttled), None for an estimate. `skipped` says why some
-    objective was left out, in words.
+    objective was left out, in words. `wall_mean_ms` is the plain mean of the wall times of a measured latency's runs.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -37,6 +37,7 @@ class Evaluation:
     params: int | None = None
     quality: str | None = None
     skipped: str | None = None
+    wall_mean_ms: float | None = None
 
     def upper(self, name: str) -> float | None:
         """Upper end of the interval of `name`, or its value where there is no interval."""
@@ -48,9 +49,10 @@ class Evaluation:
 class Record:
     """One network of a study.
 
-    `origin` is ``published:NAME``, ``sampled`` or ``repeat of N`` (known values told again, nothing evaluated);
-    `violations` holds upper end minus budget per constraint, at most 0 where the constraint is met; `error` is the
-    one line of a failed or skipped network.
+    `origin` is ``published:NAME``, ``given:DIGEST``, ``grown:DIGEST`` (from that network, to fill the budget),
+    ``sampled`` or ``repeat of N`` (known values told again, nothing evaluated); `violations` holds upper end minus
+    budget per constraint, at most 0 where the constraint is met; `error` is the one line of a failed or skipped
+    network.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")

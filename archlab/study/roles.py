@@ -1,6 +1,6 @@
 """Who takes part in a study: the services that evaluate networks, and the store that suggests and keeps them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from archlab.space import Point, SearchSpace
@@ -45,6 +45,15 @@ class Services(Protocol):
             DeviceUnreachable: When it still does not answer.
             DeviceChanged: When it is not what it was.
         """
+
+    def anchor_ms(self) -> float | None:
+        """Measure the anchor model, past the cache; None where nothing is measured."""
+
+    def expect_spread(self, spread: float) -> None:
+        """Be told how far measurements of one network lie apart (standard deviation, as a share)."""
+
+    def remeasure(self, networks: Sequence[Record]) -> Iterator[Mapping[str, Any]]:
+        """Measure networks again in a fresh process; see `confirm.Remeasure`."""
 
     def describe(self) -> Mapping[str, Any]:
         """Device, fingerprint, protocol and score, for ``run.json``."""

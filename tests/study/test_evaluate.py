@@ -1,5 +1,6 @@
 """From a network to its values: latency first, skipped where hopeless, each number with its source."""
 
+import math
 import platform
 import types
 from typing import Any
@@ -84,7 +85,8 @@ def test_clearly_over_the_budget_is_not_scored() -> None:
 def test_a_device_in_reach_is_measured(clock: Clock) -> None:
     found = Evaluator(plan(device="cpu", runtime="torch", measure_s=1.0, threads=1)).evaluate(XXS)
     assert found.values["latency_ms"] == 4.0
-    assert found.intervals["latency_ms"] == (3.9, 4.1)
+    half = math.hypot(0.1, 2 * 0.015 * 4.0 * math.sqrt(2))  # within one measurement, and between two
+    assert found.intervals["latency_ms"] == pytest.approx((4.0 - half, 4.0 + half))
     assert (found.sources["latency_ms"], found.quality) == ("measured:torch@cpu", "ok")
     run, options = clock.asked[0]
     assert (run.runtime, run.max_s, run.threads) == ("torch", 1.0, 1)
@@ -103,6 +105,39 @@ def test_a_noisy_network_is_measured_once_more(first: Any, second: Any, kept: fl
     clock.answers = [first, second]
     assert Evaluator(plan(device="cpu")).evaluate(XXS).values["latency_ms"] == kept
     assert len(clock.asked) == 2
+
+
+def test_near_the_budget_it_is_measured_twice_and_has_the_mean(clock: Clock) -> None:
+    clock.answers = [(4.7, 0.02, "ok"), (4.9, 0.02, "ok")]
+    found = Evaluator(plan(device="cpu")).evaluate(XXS)
+    assert found.values["latency_ms"] == pytest.approx(4.8)
+    half = math.hypot(0.02, 2 * 0.015 * 4.8 * math.sqrt(1.5))  # of a third median, by the mean of two
+    assert found.intervals["latency_ms"] == pytest.approx((4.8 - half, 4.8 + half))
+    assert [options["cache"] is None for _, options in clock.asked] == [False, True]
+
+
+@pytest.mark.parametrize("ms", [4.4, 5.3])
+def test_clear_of_the_budget_once_is_enough(ms: float, clock: Clock) -> None:
+    clock.answers = [(ms, 0.02, "ok")]
+    Evaluator(plan(device="cpu")).evaluate(XXS)
+    assert len(clock.asked) == 1
+
+
+def test_a_wider_spread_widens_the_interval(clock: Clock) -> None:
+    judge = Evaluator(plan(device="cpu", budget_ms=50.0))
+    judge.expect_spread(0.05)
+    low, high = judge.evaluate(XXS).intervals["latency_ms"]
+    assert high - low == pytest.approx(2 * math.hypot(0.1, 2 * 0.05 * 4.0 * math.sqrt(2)))
+
+
+def test_the_anchor_is_measured_past_the_cache(clock: Clock) -> None:
+    judge = Evaluator(plan(device="cpu"))
+    assert judge.anchor_ms() == 4.0
+    _, options = clock.asked[0]
+    assert (options["cache"], options["digest"]) == (None, published("edgenext_xx_small").spec.digest)
+    clock.answers = [(4.0, 0.1, "noisy")]
+    assert judge.anchor_ms() is None
+    assert Evaluator(plan()).anchor_ms() is None
 
 
 def test_a_failed_measurement_is_no_latency(clock: Clock) -> None:
