@@ -1,0 +1,96 @@
+"""What simpler models make of the T4's published latencies, whole families left out; needs timm.
+
+    python studies/calibration/baselines.py
+
+Traces every network of the rows that the fit uses, without fusion, and writes `baselines.csv` (every row with the ms of
+each baseline), which `refit.py` sets beside the shipped fit in `report.md`. The baselines:
+
+- an additive roofline on unfused counts: µs per operator, ps per multiply-add (convolutions, depthwise ones, products)
+  and ps per byte, all positive, fitted to relative errors;
+- gradient boosting on operator counts: log ms from the logarithms of how often each operator occurs, of multiply-adds,
+  of traffic and of parameters.
+"""
+
+import collections
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import nnls
+from sklearn.ensemble import HistGradientBoostingRegressor
+from trace_networks import trace_network
+
+from archlab.cost.rows import OpTrace
+from archlab.files import write_text
+from archlab.latency.calibrate import usable
+
+HERE = Path(__file__).parent
+
+Floats = npt.NDArray[np.float64]
+
+
+def main() -> None:
+    """Trace, fit, write."""
+    rows = usable("t4")
+    traces = {key: trace_network(*key) for key in sorted({row.key for row in rows})}
+    families = np.array([traces[row.key][0] for row in rows])
+    ms = np.array([row.ms for row in rows])
+    names = sorted({op.op for _, found in traces.values() for op in found.rows})
+    additive = np.array([_sums(traces[row.key][1]) for row in rows])
+    counts = np.array([_counts(traces[row.key][1], names) for row in rows])
+    found = {
+        "unfused_roofline": _left_out(additive, ms, families, _additive),
+        "boosting_on_counts": _left_out(counts, ms, families, _boosted),
+    }
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["device", "source", "model", "resolution", "family", "published_ms", *(f"{n}_ms" for n in found)])
+    for i, row in enumerate(rows):
+        told = (row.device, row.source, row.model, row.key[1], families[i], f"{row.ms:g}")
+        writer.writerow([*told, *(f"{values[i]:.4g}" for values in found.values())])
+    write_text(HERE / "baselines.csv", text.getvalue())
+    for name, values in found.items():
+        print(f"{name}: {100 * np.abs(values / ms - 1).mean():.1f} % mean error")
+
+
+def _sums(found: OpTrace) -> list[float]:
+    """Operators, multiply-adds by sort, elements moved."""
+    works = [row for row in found.rows if row.kind != "view" and not row.is_constant]
+    macs = collections.Counter[str]()
+    for row in works:
+        macs["depthwise" if row.kind == "depthwise" else "conv" if row.kind == "conv" else "product"] += row.macs
+    moved = sum(row.read_elems + row.write_elems for row in works)
+    return [len(works) / 1e3, macs["conv"] / 1e9, macs["depthwise"] / 1e9, macs["product"] / 1e9, moved / 1e6]
+
+
+def _counts(found: OpTrace, names: list[str]) -> list[float]:
+    ops = collections.Counter(row.op for row in found.rows)
+    moved = sum(row.read_elems + row.write_elems for row in found.rows)
+    sizes = [sum(row.macs for row in found.rows), moved, found.params]
+    return [*np.log1p([ops[name] for name in names]).tolist(), *np.log(sizes).tolist()]
+
+
+def _left_out(
+    table: Floats, ms: Floats, families: npt.NDArray[np.str_], fit: Callable[[Floats, Floats, Floats], Floats]
+) -> Floats:
+    predicted = np.empty(len(ms))
+    for family in np.unique(families):
+        left = families == family
+        predicted[left] = fit(table[~left], ms[~left], table[left])
+    return predicted
+
+
+def _additive(seen: Floats, ms: Floats, asked: Floats) -> Floats:
+    return np.asarray(asked @ nnls(seen / ms[:, None], np.ones(len(ms)))[0])
+
+
+def _boosted(seen: Floats, ms: Floats, asked: Floats) -> Floats:
+    model = HistGradientBoostingRegressor(max_iter=300, learning_rate=0.05, min_samples_leaf=5, random_state=0)
+    return np.asarray(np.exp(model.fit(seen, np.log(ms)).predict(asked)))
+
+
+if __name__ == "__main__":
+    main()
