@@ -5,6 +5,7 @@ reorder the runtime added is a row as well. Profiling costs time itself, so rows
 is what `measure.measure` says.
 """
 
+import contextlib
 import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +15,7 @@ from torch import nn
 from archlab.device.backends import BACKENDS
 from archlab.device.catalog import Device, RunSpec
 from archlab.device.measure import backend_of
+from archlab.device.precedence import precedence
 from archlab.device.runtime import Backend, OpTime, Workload
 from archlab.model.export import to_onnx
 
@@ -56,7 +58,8 @@ def profile_ops(
     workload = Workload(module=module, onnx=to_onnx(module, input_shape), input_shape=input_shape)
     handle = backend.prepare(workload, device, run)
     try:
-        return handle.profile(runs)
+        with precedence() if device.reach == "local" else contextlib.nullcontext():
+            return handle.profile(runs)
     finally:
         handle.close()
 
