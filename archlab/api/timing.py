@@ -12,11 +12,11 @@ from archlab.device.catalog import Device, RunSpec, run_for
 from archlab.device.catalog import device as find_device
 from archlab.device.measure import measure as measure_module
 from archlab.device.power import LOOP_S
-from archlab.latency import PREDICTORS
+from archlab.latency import PREDICTORS, predictor_for
 from archlab.model.deploy import deploy
 from archlab.model.export import graph_hash, to_onnx
 
-__all__ = ["PREDICTOR", "deployed", "digest_of", "measure", "measure_rows"]
+__all__ = ["deployed", "digest_of", "measure", "measure_rows"]
 
 PREDICTOR = "roofline"
 _POWER = ("power_w", "idle_power_w", "energy_mj")
@@ -98,7 +98,7 @@ def _measured(target: Target, place: Device, run: RunSpec) -> dict[str, Any]:
 
 
 def _estimated(target: Target, place: Device, run: RunSpec) -> dict[str, Any]:
-    guess = PREDICTORS[PREDICTOR].predict(target.trace(), place, run)
+    guess = PREDICTORS[predictor_for(place)].predict(target.trace(), place, run)
     return {
         "model": target.name,
         "digest": digest_of(target),

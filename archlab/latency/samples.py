@@ -103,6 +103,10 @@ class Calibration:
         """Latencies of the fastest and the slowest network, in ms."""
         return min(one.ms for one in self.networks), max(one.ms for one in self.networks)
 
+    def is_for(self, run: RunSpec, fingerprint: Mapping[str, str]) -> bool:
+        """Whether it was made in this way of running, on this device as it is now."""
+        return all(getattr(run, name) == self.run[name] for name in _RUN) and fingerprint == self.fingerprint
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return {

@@ -19,7 +19,7 @@ from archlab.device.measure import backend_of, measure
 from archlab.device.measurement import Measurement
 from archlab.errors import EngineBuildError, UnsteadyMeasurement, four_parts, unknown_name
 from archlab.families import published
-from archlab.latency import PREDICTORS
+from archlab.latency import PREDICTORS, predictor_for
 from archlab.model.build import build
 from archlab.model.deploy import deploy
 from archlab.proxy import PROXIES
@@ -28,6 +28,7 @@ from archlab.space import SearchSpace
 from archlab.spec import ArchSpec
 from archlab.study.anchor import ANCHOR, PRIOR_SHARE, repeat_interval
 from archlab.study.confirm import fresh_process
+from archlab.study.forecast import forecast
 from archlab.study.identity import Fingerprint, check_unchanged
 from archlab.study.objective import OBJECTIVES, Reading
 from archlab.study.pace import Pace
@@ -36,10 +37,7 @@ from archlab.study.protocol import describe
 from archlab.study.reach import smallest_upper_ms
 from archlab.study.record import Evaluation, Record
 
-__all__ = ["PREDICTOR", "Evaluator"]
-
-PREDICTOR = "roofline"
-"""The latency predictor of searches."""
+__all__ = ["Evaluator"]
 
 _NEAR = 0.95
 """A measured network whose interval ends above this share of the budget is measured a second time."""
@@ -78,7 +76,7 @@ class Evaluator:
 
     def _evaluated(self, subject: "_Subject") -> Evaluation:
         limit_ms = self.plan.skip_factor * self.plan.budget_ms
-        guess = self.pace.guess(subject.report.macs, self.plan.device) if self.is_measured else None
+        guess = self._guess(subject) if self.is_measured else None
         if guess is not None and guess.interval is not None and guess.interval[0] > limit_ms:
             return subject.evaluation({"latency_ms": guess}, _over(guess, self.plan, "before it was measured"))
         readings = {"latency_ms": subject.latency_ms()}
@@ -92,6 +90,11 @@ class Evaluator:
             readings["latency_ms"] = subject.latency_again()
         return subject.evaluation(readings, None)
 
+    def _guess(self, subject: "_Subject") -> Reading | None:
+        """Guess what a measurement would say: by the device's own calibration, else by the pace so far."""
+        found = forecast(subject.trace, self.device, self.run, self.fingerprint())
+        return found or self.pace.guess(subject.report.macs, self.plan.device)
+
     def _is_near(self, latency: Reading) -> bool:
         """Tell whether a measured latency is so near to the budget that it deserves a second measurement."""
         low, high = latency.interval or (latency.value, latency.value)
@@ -100,7 +103,7 @@ class Evaluator:
     def baseline(self, spec: ArchSpec, limit_ms: float) -> Evaluation:
         """Score and time a published model, but do not wait for a latency clearly above `limit_ms`."""
         subject = _Subject(spec, self)
-        guess = self.pace.guess(subject.report.macs, self.plan.device) if self.is_measured else None
+        guess = self._guess(subject) if self.is_measured else None
         readings = {"score": subject.score()}
         if guess is not None and guess.interval is not None and guess.interval[0] > limit_ms:
             why = f"not timed: its multiply-adds put it above {guess.interval[0]:.3g} ms"
@@ -132,7 +135,7 @@ class Evaluator:
         """Measure or estimate one network."""
         if self.is_measured:
             return self.reading([self.measured(spec, macs)])
-        guess = PREDICTORS[PREDICTOR].predict(trace_, self.device, self.run)
+        guess = PREDICTORS[predictor_for(self.device)].predict(trace_, self.device, self.run)
         return Reading(value=guess.ms, source=guess.source, interval=(guess.lo_ms, guess.hi_ms))
 
     def measured(self, spec: ArchSpec, macs: int, *, is_fresh: bool = False) -> Measurement:
@@ -198,7 +201,7 @@ class Evaluator:
 
     def describe(self) -> dict[str, Any]:
         """Device, fingerprint, protocol and score, for ``run.json``."""
-        predictor = None if self.is_measured else PREDICTORS[PREDICTOR]
+        predictor = None if self.is_measured else PREDICTORS[predictor_for(self.device)]
         return describe(self.plan, self.device, self.run, predictor, self.fingerprint()) | {
             "cache_hits": self.cache_hits
         }

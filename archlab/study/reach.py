@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterator
 from archlab.cost.count import count
 from archlab.cost.trace import trace
 from archlab.device.catalog import Device, run_for
-from archlab.latency import PREDICTORS
+from archlab.latency import PREDICTORS, predictor_for
 from archlab.space import Point, SearchSpace
 from archlab.spec import ArchSpec
 from archlab.study.objective import Reading
 
 __all__ = ["Probe", "probe", "smallest_upper_ms"]
 
-_PREDICTOR = "roofline"
 _SWEEPS = 2
 _MEASURED = 3
 _SAMPLE = 100
@@ -69,7 +68,7 @@ def probe(
         params.append(float(found.params))
         macs.append(float(count(found).macs))
         if device is not None and device.calibration is not None:
-            guess = PREDICTORS[_PREDICTOR].predict(found, device, run)
+            guess = PREDICTORS[predictor_for(device)].predict(found, device, run)
             readings.append(Reading(value=guess.ms, source=guess.source, interval=(guess.lo_ms, guess.hi_ms)))
     if measured is not None:
         order = sorted(range(len(looked_at)), key=macs.__getitem__)
