@@ -96,7 +96,7 @@ def read_profile(seen: list[list[tuple[str, str, float]]]) -> tuple[OpTime, ...]
 
     Returns:
         Rows in that order; `ms` is the median over the runs. A node that OpenVINO made itself (a reorder between
-        layouts) is put down to the module of the node before it.
+        layouts) is put down to the module of the node before it, the first one to that of the node after it.
     """
     times_us: dict[tuple[str, str, int], list[float]] = defaultdict(list)
     for run in seen[1:] or seen:
@@ -106,8 +106,10 @@ def read_profile(seen: list[list[tuple[str, str, float]]]) -> tuple[OpTime, ...]
             count[name, op] += 1
     rows, module = [], ""
     for (name, op, _), all_us in times_us.items():
-        is_named = name.startswith("/") and op != "Reorder"
-        module = module_path(name) if is_named else module
+        if op == "Reorder":  # <node before>_<layout>_<layout>_<node after>
+            module = module or module_path(name[name.find("/") :])
+        elif name.startswith("/"):
+            module = module_path(name)
         rows.append(OpTime(op=op, node=name, module=module, ms=statistics.median(all_us) / 1000, calls=1))
     return tuple(rows)
 

@@ -22,7 +22,7 @@ __all__ = ["OrtBackend", "OrtHandle", "module_path", "read_profile"]
 
 _LEVEL = "ORT_ENABLE_ALL"
 _ERRORS_ONLY = 3
-_APPENDED = re.compile(r"(/(\w*Fusion\w*|WithoutBiases|transpose_[ab]|sink_port_\d+))+/?$")
+_APPENDED = re.compile(r"(/+(\w*Fusion\w*|WithoutBiases|transpose_[ab]|sink_port_\d+))+/*$")
 _BF16_ON_ARM = "mlas.enable_gemm_fastmath_arm64_bfloat16"
 
 
