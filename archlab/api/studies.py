@@ -17,13 +17,15 @@ from archlab.figures import draw_front
 from archlab.format import percent
 from archlab.model.build import build
 from archlab.proxy import DEFAULT
-from archlab.reports import study_files, tables
+from archlab.reports import findings, study_files, tables
 from archlab.reports.picture import picture
 from archlab.spec import ArchSpec
 from archlab.study import engine, result
+from archlab.study.confirm import Confirmed, share
 from archlab.study.plan import StudyPlan
 from archlab.study.record import Record
 from archlab.study.result import Progress
+from archlab.study.storage import without_password
 
 __all__ = ["Found", "Study", "load", "report", "search", "work"]
 
@@ -78,7 +80,7 @@ class Study:
         return f"Study({str(self.folder)!r}: {plan.space}, {plan.device}, {plan.budget_ms:g} ms, {done} trials)"
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer of ``archlab search --json``."""
+        """The answer of ``archlab search --json``; the front's second measurements stand beside the first."""
         found = result.summarise(
             self._files.plan,
             self.folder,
@@ -87,7 +89,12 @@ class Study:
             baselines=[dataclasses.asdict(row) for row in self._files.run.baselines],
             is_finished=self.is_finished,
         ).to_dict()
-        return {key: found[key] for key in _KEYS}
+        again = findings.confirmed(self._files)
+        fared = share(findings.front(self._files), self._files.confirmed)
+        return {key: found[key] for key in _KEYS} | {
+            "front": [row | _again(again.get(row["digest"])) for row in found["front"]],
+            "confirmed": dataclasses.asdict(fared) if fared.networks else None,
+        }
 
     def front(self) -> pd.DataFrame:
         """The networks under budget that no other beats in both score and latency, fastest first."""
@@ -228,7 +235,7 @@ def report(*folders: str | Path) -> dict[str, Any]:
 
 def work(*, storage: str, study: str) -> dict[str, Any]:
     """Work on a study that another process started; says how many networks this process closed."""
-    return {"study": study, "storage": storage, "trials": engine.work(storage, study)}
+    return {"study": study, "storage": without_password(storage), "trials": engine.work(storage, study)}
 
 
 def _front_specs(folder: Path, space: str) -> list[ArchSpec]:
@@ -247,6 +254,15 @@ def _front_specs(folder: Path, space: str) -> list[ArchSpec]:
             )
         )
     return inside
+
+
+def _again(found: Confirmed | None) -> dict[str, Any]:
+    """What the second measurement adds to a network of the front; null where there is none."""
+    return {
+        "latency_again_ms": found.latency_again_ms if found else None,
+        "latency_again_interval": list(found.interval_again_ms) if found else None,
+        "again": found.verdict if found else None,
+    }
 
 
 def _upper_ms(record: Record) -> float | None:

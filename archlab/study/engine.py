@@ -36,6 +36,7 @@ from archlab.study.record import Record
 from archlab.study.result import Progress, StudyResult
 from archlab.study.roles import Services
 from archlab.study.samplers import SAMPLERS
+from archlab.study.storage import sqlite_path, without_password
 from archlab.study.trouble import damaged, explained, is_full, no_folder, no_storage, no_url
 from archlab.study.unseen import UnseenSampler, pick
 
@@ -107,7 +108,8 @@ class OptunaLedger:
 
     def __init__(self, storage: str | None, journal: Path | None, name: str) -> None:
         self.name = name
-        self.storage_name = storage or str(journal)
+        self.storage_name = without_password(storage) if storage else str(journal)
+        self._url = storage
         self._path = journal_path(storage) if storage else journal
         self._is_own = storage is None
         self._claim = new_claim()
@@ -119,7 +121,8 @@ class OptunaLedger:
 
     def stored(self) -> Mapping[str, Any] | None:
         """What `begin` kept of the study, or None when the storage has no such study; creates nothing."""
-        if self._path is not None and not self._path.exists():
+        path = self._path or sqlite_path(self._url or "")
+        if path is not None and not path.exists():
             return None
         names = optuna.get_all_study_names(storage=self._open())
         if self._is_own and len(names) == 1:
@@ -262,7 +265,7 @@ class OptunaLedger:
     def _open(self) -> BaseStorage:
         if self._storage is None:
             optuna.logging.set_verbosity(optuna.logging.WARNING)
-            self._storage = _database(self.storage_name) if self._path is None else _journal(self._path)
+            self._storage = _database(self._url or "") if self._path is None else _journal(self._path)
         return self._storage
 
 

@@ -6,7 +6,6 @@ The plan is written beside the results and kept in the storage. A study goes on 
 
 import dataclasses
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
@@ -18,8 +17,9 @@ from archlab.errors import PlanError, four_parts, unknown_name
 from archlab.proxy import DEFAULT
 from archlab.study.objective import OBJECTIVES
 from archlab.study.samplers import SAMPLERS
+from archlab.study.storage import without_password
 
-__all__ = ["FREE_FIELDS", "StudyPlan", "read_plan", "without_password"]
+__all__ = ["FREE_FIELDS", "StudyPlan", "read_plan"]
 
 FREE_FIELDS = frozenset({"trials", "minutes", "storage"})
 """Fields that may change when a study goes on."""
@@ -149,11 +149,6 @@ class StudyPlan:
 
 
 _ADAPTER: TypeAdapter[StudyPlan] = TypeAdapter(StudyPlan)
-
-
-def without_password(text: str) -> str:
-    """Replace the password of a storage URL by asterisks, wherever in `text` it stands."""
-    return re.sub(r"(://[^:/@\s]+):[^@/\s]+@", r"\1:***@", text)
 
 
 def read_plan(path: Path) -> StudyPlan:

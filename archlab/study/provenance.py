@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import archlab
-from archlab.study.plan import StudyPlan, without_password
+from archlab.study.plan import StudyPlan
+from archlab.study.storage import without_password
 
 __all__ = ["commit", "provenance", "versions"]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from archlab.errors import PlanError, StorageFullError, StudyError, four_parts
 from archlab.study.plan import StudyPlan
+from archlab.study.storage import without_password
 
 __all__ = [
     "check_same",
@@ -123,7 +124,7 @@ def no_storage(url: str, error: Exception) -> PlanError:
     return PlanError(
         four_parts(
             "cannot open the storage",
-            given=f"{url} ({_brief(error)})",
+            given=f"{without_password(url)} ({_brief(error)})",
             allowed="an Optuna storage URL whose database answers and whose driver is installed",
             do="check the URL; without --storage a journal in the study folder is used",
         )
@@ -135,7 +136,7 @@ def no_url(url: str) -> PlanError:
     return PlanError(
         four_parts(
             "no storage URL",
-            given=url,
+            given=without_password(url),
             allowed="sqlite:///FILE, postgresql+psycopg://…, mysql+pymysql://…, journal:FILE",
             do="leave --storage out to use a journal in the study folder",
         )
@@ -167,4 +168,5 @@ def unreachable(plan: StudyPlan, smallest_ms: float, source: str) -> PlanError:
 
 
 def _brief(error: Exception) -> str:
-    return (" ".join(str(error).split()) or type(error).__name__)[:160]
+    said = without_password(" ".join(str(error).split()))
+    return (said or type(error).__name__)[:160]

@@ -1,6 +1,7 @@
 """A search end to end with made-up values: what is told, kept, resumed, refused."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -245,6 +246,22 @@ def test_sqlite_is_a_storage_too(make_plan: Make, services: Any, tmp_path: Path)
     assert engine.work(url, "s", services=services) == 0
     with pytest.raises(StudyError, match=r"no study 'other' in the storage"):
         engine.work(url, "other", services=services)
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "sqlite+pysqlite"])
+def test_a_worker_creates_no_database(scheme: str, services: Any, tmp_path: Path) -> None:
+    path = tmp_path / "missing.db"
+    said = rf"no study 's' in the storage; given: {re.escape(scheme)}:///.*missing\.db\?timeout=10; allowed: "
+    with pytest.raises(StudyError, match=said):
+        engine.work(f"{scheme}:///{path}?timeout=10", "s", services=services)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_message_shows_a_password(make_plan: Make, services: Any, tmp_path: Path) -> None:
+    url = "nodialect://lab:s3cret@127.0.0.1/optuna?password=s3cret"
+    with pytest.raises(PlanError, match=r"cannot open the storage; given: nodialect://lab:\*\*\*@127") as error:
+        engine.run(make_plan(storage=url), tmp_path / "s", services=services)
+    assert "s3cret" not in str(error.value)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "sqlite:////no/such/folder/x.db", "nodialect://x"])
