@@ -15,6 +15,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _API = {
+    "compare": "comparing",
     "create": "networks",
     "deploy": "networks",
     "describe_space": "spaces",
@@ -33,6 +34,7 @@ _API = {
 
 __all__ = [
     "__version__",
+    "compare",
     "create",
     "deploy",
     "describe_space",

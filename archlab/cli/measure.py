@@ -40,11 +40,26 @@ def run(
     energy: Annotated[
         bool, typer.Option("--energy", help="Read the power in a loop of 3 s, where the device tells it.")
     ] = False,
+    paired: Annotated[
+        bool, typer.Option("--paired", help="Compare two networks run in turns: which is faster, and by how much.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Measure latency; a device that cannot be reached is estimated, and the answer says so."""
     from archlab.api.timing import measure_rows
 
+    if paired:
+        return _paired(
+            models,
+            json,
+            device=device,
+            runtime=runtime,
+            precision=precision,
+            layout=layout,
+            batch=batch,
+            resolution=resolution,
+            threads=threads,
+        )
     rows = measure_rows(
         models,
         device=device,
@@ -57,6 +72,27 @@ def run(
         energy=energy,
     )
     return emit(rows) if json else table("", _columns(energy), _shown(rows))
+
+
+def _paired(models: Sequence[str], json: bool, **options: Any) -> None:
+    from archlab.api.comparing import compare_row
+    from archlab.format import milliseconds, number
+
+    if len(models) != 2:
+        raise typer.BadParameter(f"--paired compares two models, {len(models)} were given")
+    row = compare_row(models[0], models[1], **options)
+    if json:
+        return emit(row)
+    shown = {
+        **row,
+        "a_ms": milliseconds(row["a_ms"]),
+        "b_ms": milliseconds(row["b_ms"]),
+        "ratio": number(row["ratio"], 4),
+        "ci95": f"{row['ci95'][0]:.4f}–{row['ci95'][1]:.4f}",
+        "verdict": f"{row['a']} is {row['verdict']}",
+    }
+    columns = {"a": "a", "b": "b", "a_ms": "#a", "b_ms": "#b", "ratio": "#a / b", "ci95": "#interval"}
+    return table("", columns | {"verdict": "verdict", "pairs": "#pairs", "source": "source"}, [shown])
 
 
 def _columns(energy: bool) -> dict[str, str]:

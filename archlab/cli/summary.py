@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from archlab.cli.output import table
-from archlab.format import count, duration, interval, milliseconds, number
+from archlab.format import count, duration, interval, milliseconds, number, percent
 
 __all__ = ["print_summary"]
 
@@ -18,11 +18,14 @@ def print_summary(study: Any, *, explain: bool) -> None:
         explain: Also say where the best network's multiply-adds and milliseconds go.
     """
     answer = study.to_dict()
-    table(f"front under {answer['budget_ms']:g} ms on {answer['device']}", _COLUMNS, [_row(r) for r in answer["front"]])
+    columns = _COLUMNS if answer["confirmed"] is None else _CONFIRMED
+    table(f"front under {answer['budget_ms']:g} ms on {answer['device']}", columns, [_row(r) for r in answer["front"]])
     typer.echo(
         f"{answer['trials']} trials, {answer['unique']} distinct networks, {answer['feasible']} within budget, "
         f"{duration(answer['seconds'])}"
     )
+    if answer["confirmed"] is not None:
+        typer.echo(_confirmed(answer["confirmed"], answer["budget_ms"]))
     if answer["best"] is None:
         typer.echo("no network tried is within the budget; give more trials or a larger budget")
     else:
@@ -46,6 +49,7 @@ _COLUMNS = {
     "params": "#params",
     "source": "source",
 }
+_CONFIRMED = {**_COLUMNS, "again": "#again", "verdict": "budget"}
 _EXPLAINED = {
     "stage": "stage",
     "layers": "layers",
@@ -66,4 +70,12 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         "macs": count(row["macs"]),
         "params": count(row["params"]),
         "source": row["latency_source"],
+        "again": None if row["again"] is None else milliseconds(row["latency_again_ms"], row["latency_again_interval"]),
+        "verdict": row["again"],
     }
+
+
+def _confirmed(share: dict[str, Any], budget_ms: float) -> str:
+    crossing = f", {share['crossing']} cross it with their interval" if share["crossing"] else ""
+    kept = f"{share['within']} of {share['networks']} within {budget_ms:g} ms{crossing}"
+    return f"measured again in a fresh process: {kept}; the slowest takes {percent(share['slowest_share'])} of it"

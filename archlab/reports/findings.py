@@ -8,15 +8,19 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
 
+from archlab import format as fmt
 from archlab.pareto import hypervolume, knee
 from archlab.reports import sources
 from archlab.reports.study_files import Study, interval_ms, latency_ms, latency_source, score
 from archlab.study import result
+from archlab.study.confirm import Confirmed, share
 from archlab.study.record import Record
 
 __all__ = [
     "Pick",
     "Progress",
+    "confirmed",
+    "confirmed_words",
     "distinct",
     "front",
     "keeps_budget",
@@ -58,6 +62,26 @@ def distinct(trials: Sequence[Record]) -> tuple[Record, ...]:
 def front(study: Study) -> tuple[Record, ...]:
     """Find the non-dominated feasible networks, fastest first."""
     return tuple(result.front(study.trials, study.plan.objectives))
+
+
+def confirmed(study: Study) -> dict[str, Confirmed]:
+    """Give the second measurements of the front by digest."""
+    digests = {trial.digest for trial in front(study)}
+    return {row.digest: row for row in study.confirmed if row.digest in digests}
+
+
+def confirmed_words(study: Study) -> str:
+    """Say how the front fared when it was measured again; empty where it was not."""
+    found = share(front(study), study.confirmed)
+    if found.slowest_share is None:
+        return ""
+    crossing = f", {found.crossing} cross it with their interval" if found.crossing else ""
+    missing = len(front(study)) - found.networks
+    return (
+        f"Measured again in a fresh process, in random order: {found.within} of {found.networks} keep the budget by "
+        f"their second median{crossing}; the slowest takes {fmt.percent(found.slowest_share)} of it."
+        + (f" {missing} more are not measured again yet." if missing else "")
+    )
 
 
 def picks(study: Study) -> tuple[Pick, ...]:

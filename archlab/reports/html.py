@@ -29,6 +29,7 @@ class _Section:
     cards: tuple[headline.Card, ...]
     front: tuple[rows.FrontRow, ...]
     ties: str
+    again: str
     published: tuple[rows.PublishedRow, ...]
     anatomy: Anatomy | None
     no_anatomy: str
@@ -90,6 +91,7 @@ def _section(key: str, study: Study, anatomy: Anatomy | str) -> _Section:
         cards=headline.cards(study),
         front=rows.front_rows(study),
         ties=rows.tie_words(study),
+        again=findings.confirmed_words(study),
         published=rows.published_rows(study),
         anatomy=None if isinstance(anatomy, str) else anatomy,
         no_anatomy=anatomy if isinstance(anatomy, str) else "",

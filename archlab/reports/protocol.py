@@ -13,6 +13,7 @@ from typing import Any
 from archlab import format as fmt
 from archlab.reports import findings, sources
 from archlab.reports.study_files import Study, latency_source
+from archlab.study.anchor import ANCHOR, spread_share
 
 __all__ = ["Cause", "Group", "causes", "groups", "heading", "held_out_words"]
 
@@ -103,7 +104,30 @@ def _latency(study: Study) -> Iterator[tuple[str, str]]:
     for key in sorted(protocol.keys() - _KNOWN):
         if isinstance(protocol[key], str | int | float):
             yield key.replace("_", " "), _plain(protocol[key])
+    yield from _anchor(study)
     yield "budget", f"{study.plan.budget_ms:g} ms, applied at the upper end of the latency's interval"
+
+
+def _anchor(study: Study) -> Iterator[tuple[str, str]]:
+    """The anchor's readings, and the windows in which the device was not what it was."""
+    if not study.anchor:
+        return
+    times = [reading.ms for reading in study.anchor]
+    yield (
+        "anchor",
+        (
+            f"{ANCHOR}, measured {len(times)} times through the search: "
+            f"{fmt.interval((min(times), max(times)))}; spread between measurements taken as "
+            f"{100 * spread_share(times):.1f} % (standard deviation)"
+        ),
+    )
+    for reading in study.anchor:
+        if not reading.is_steady:
+            window = "those measured since the reading before may be off by as much"
+            yield "drift", f"{100 * reading.drift:+.1f} % after {reading.after} networks: {window}"
+    again = findings.confirmed_words(study)
+    if again:
+        yield "second measurement", again
 
 
 def _score(study: Study) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from archlab.reports.picture import score_spread
 from archlab.reports.study_files import Baseline, Study, interval_ms, latency_ms, latency_source, score
 from archlab.reports.tables import kinds_text
 from archlab.spec import ArchSpec
+from archlab.study.confirm import Confirmed
 from archlab.study.record import Record
 
 __all__ = ["Cell", "FrontRow", "PublishedRow", "front_rows", "published_rows", "tie_words"]
@@ -25,7 +26,10 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FrontRow:
-    """A network of the front, or one that only noise keeps off it (`is_tie`)."""
+    """A network of the front, or one that only noise keeps off it (`is_tie`).
+
+    `again` is the second measurement, `verdict` what it says of the budget; empty where there is none.
+    """
 
     digest: str
     model: str
@@ -33,6 +37,9 @@ class FrontRow:
     latency: Cell
     within: str
     source: str
+    again: Cell
+    again_within: str
+    verdict: str
     overlaps_next: bool
     is_tie: bool
     budget_share: Cell
@@ -96,6 +103,7 @@ def tie_words(study: Study) -> str:
 def _front_row(study: Study, trial: Record, overlaps_next: bool, *, is_tie: bool) -> FrontRow:
     ms, ends, known, spec = latency_ms(trial), interval_ms(trial), trial.evaluation, trial.spec
     share = None if ms is None else ms / study.plan.budget_ms
+    again = findings.confirmed(study).get(str(trial.digest))
     return FrontRow(
         digest=trial.digest or "",
         model=f"{study.folder}:{trial.digest}",
@@ -103,6 +111,9 @@ def _front_row(study: Study, trial: Record, overlaps_next: bool, *, is_tie: bool
         latency=Cell(text=fmt.milliseconds(ms, ends), value=ms),
         within=fmt.interval(ends) if ends else "",
         source=sources.parse(latency_source(trial)).kind,
+        again=_again(again),
+        again_within=fmt.interval(again.interval_again_ms) if again else "",
+        verdict=again.verdict if again else "",
         overlaps_next=overlaps_next,
         is_tie=is_tie,
         budget_share=Cell(text=fmt.percent(share), value=share),
@@ -133,6 +144,12 @@ def _published_row(study: Study, row: Baseline, spread: float) -> PublishedRow:
         macs=_count(row.macs),
         note=row.note or "",
     )
+
+
+def _again(found: Confirmed | None) -> Cell:
+    if found is None:
+        return Cell(text=fmt.DASH)
+    return Cell(text=fmt.milliseconds(found.latency_again_ms, found.interval_again_ms), value=found.latency_again_ms)
 
 
 def _count(value: int | None) -> Cell:

@@ -1,5 +1,7 @@
 """What does a study folder say? Reads plan.yaml, run.json and trials.jsonl into one value, or says what is damaged.
 
+Where the search measured, confirmed.jsonl and anchor.jsonl tell what was measured again.
+
 The trials are the truth: the front and the best are found from them again, never copied from run.json. In run.json,
 keys that a later version may add are passed over. A last line without its end is the mark of a search that was killed
 while it wrote: it is left out and noted, because the search itself will write it again.
@@ -13,6 +15,10 @@ from typing import Any, ClassVar, NoReturn
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from archlab.errors import PlanError, StudyError, UnknownNameError, four_parts
+from archlab.study.anchor import Reading
+from archlab.study.anchor import read as read_anchor
+from archlab.study.confirm import Confirmed
+from archlab.study.confirm import read as read_confirmed
 from archlab.study.plan import StudyPlan, read_plan
 from archlab.study.record import Record
 
@@ -87,7 +93,10 @@ class Run:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Study:
-    """One study folder, read; `name` is the folder's own, `notes` says what was found odd and left out."""
+    """One study folder, read; `name` is the folder's own, `notes` says what was found odd and left out.
+
+    `confirmed` holds the second measurements of the front, `anchor` the readings of the anchor model.
+    """
 
     folder: Path
     name: str
@@ -95,6 +104,8 @@ class Study:
     run: Run
     trials: tuple[Record, ...]
     notes: tuple[str, ...] = ()
+    confirmed: tuple[Confirmed, ...] = ()
+    anchor: tuple[Reading, ...] = ()
 
     @property
     def space(self) -> str:
@@ -154,7 +165,16 @@ def read(folder: Path | str) -> Study:
     trials, is_cut = _trials(where / "trials.jsonl")
     run = _run(where / "run.json")
     notes = [_CUT] * is_cut + [_UNFINISHED] * (not run.is_finished)
-    return Study(folder=where, name=where.resolve().name, plan=_plan(where), run=run, trials=trials, notes=tuple(notes))
+    return Study(
+        folder=where,
+        name=where.resolve().name,
+        plan=_plan(where),
+        run=run,
+        trials=trials,
+        notes=tuple(notes),
+        confirmed=read_confirmed(where / "confirmed.jsonl"),
+        anchor=read_anchor(where / "anchor.jsonl"),
+    )
 
 
 def _check_files(where: Path) -> None:

@@ -10,14 +10,18 @@ from archlab.study.record import Record
 __all__ = ["front_table", "kinds_text", "published_table", "trials_table"]
 
 _FRONT = ["study", "digest", "score", "latency_ms", "latency_low_ms", "latency_high_ms", "latency_source",
-          "budget_share", "params", "macs", "resolution", "widths", "depths", "kinds", "number", "origin"]  # fmt: skip
+          "latency_again_ms", "latency_again_low_ms", "latency_again_high_ms", "again", "budget_share", "params",
+          "macs", "resolution", "widths", "depths", "kinds", "number", "origin"]  # fmt: skip
 _TRIALS = [*_FRONT, "state", "feasible", "quality", "seconds", "error"]
 _PUBLISHED = ["study", "model", "family", "digest", "resolution", "top1", "score", "latency_ms", "latency_low_ms",
               "latency_high_ms", "latency_source", "within_budget", "params", "macs"]  # fmt: skip
 
 
 def front_table(*studies: Study) -> pd.DataFrame:
-    """List the fronts, fastest first: what front.csv holds. `budget_share` is the latency over the budget."""
+    """List the fronts, fastest first: what front.csv holds. `budget_share` is the latency over the budget.
+
+    `latency_again_ms` is the second measurement, `again` its verdict: within, over, or crosses the budget.
+    """
     rows = [_row(study, trial) for study in studies for trial in findings.front(study)]
     return pd.DataFrame(rows, columns=_FRONT)
 
@@ -62,9 +66,14 @@ def kinds_text(spec: ArchSpec) -> str:
 def _row(study: Study, trial: Record) -> dict[str, object]:
     low, high = interval_ms(trial) or (None, None)
     known, spec, ms = trial.evaluation, trial.spec, latency_ms(trial)
+    again = findings.confirmed(study).get(str(trial.digest))
     return {
         "study": study.name, "digest": trial.digest, "score": score(trial), "latency_ms": ms,
         "latency_low_ms": low, "latency_high_ms": high, "latency_source": latency_source(trial),
+        "latency_again_ms": again.latency_again_ms if again else None,
+        "latency_again_low_ms": again.interval_again_ms[0] if again else None,
+        "latency_again_high_ms": again.interval_again_ms[1] if again else None,
+        "again": again.verdict if again else None,
         "budget_share": None if ms is None else ms / study.plan.budget_ms,
         "params": known.params if known else None, "macs": known.macs if known else None,
         "resolution": spec.resolution if spec else None,

@@ -16,7 +16,17 @@ from typing import Any
 
 from archlab.files import append_line
 
-__all__ = ["ANCHOR", "DRIFT_SHARE", "EVERY", "PRIOR_SHARE", "Anchor", "Reading", "repeat_interval", "spread_share"]
+__all__ = [
+    "ANCHOR",
+    "DRIFT_SHARE",
+    "EVERY",
+    "PRIOR_SHARE",
+    "Anchor",
+    "Reading",
+    "read",
+    "repeat_interval",
+    "spread_share",
+]
 
 ANCHOR = "edgenext_xx_small"
 EVERY = 20
@@ -55,7 +65,7 @@ class Anchor:
 
     def __init__(self, path: Path, measure: Callable[[], float | None], told: Callable[[float], object]) -> None:
         self._path, self._measure, self._told = path, measure, told
-        self.readings = _read(path)
+        self.readings = list(read(path))
         if self.readings:
             told(self.spread)
 
@@ -109,10 +119,10 @@ def repeat_interval(ms: float, ci95_ms: tuple[float, float], spread: float, *, t
     return ms - half, ms + half
 
 
-def _read(path: Path) -> list[Reading]:
-    """The readings of earlier runs; a line that a kill cut off is passed over."""
+def read(path: Path) -> tuple[Reading, ...]:
+    """Give the readings of earlier runs; a line that a kill cut off is passed over."""
     if not path.exists():
-        return []
+        return ()
     found = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
@@ -120,4 +130,4 @@ def _read(path: Path) -> list[Reading]:
             found.append(Reading(after=int(row["after"]), ms=float(row["ms"]), drift=float(row["drift"])))
         except (ValueError, KeyError, TypeError):
             continue
-    return found
+    return tuple(found)

@@ -30,6 +30,7 @@ COMMANDS = [
     ["device", "add"],
     ["device", "remove"],
     ["device", "check"],
+    ["device", "calibrate"],
     ["proxy", "list"],
     ["proxy", "score"],
     ["worker"],
@@ -119,6 +120,16 @@ def test_measure_here(answer: Answer) -> None:
     assert row["quality"] in {"ok", "noisy"}
     assert row["n"] > 10
     assert row["ci95_ms"][0] <= row["median_ms"] <= row["ci95_ms"][1]
+
+
+def test_two_networks_in_turns(answer: Answer, run: Any) -> None:
+    row = answer("measure", "efficientvit_m0", "efficientvit_m3", "--device", "cpu", "--paired")
+    assert (row["a"], row["b"], row["verdict"]) == ("efficientvit_m0", "efficientvit_m3", "faster")
+    assert row["ratio"] < row["ci95"][1] < 1
+    assert row["pairs"] >= 30
+    status, _, err = run("measure", "efficientvit_m0", "--device", "cpu", "--paired")
+    assert status == 2
+    assert "--paired compares two models, 1 were given" in err
 
 
 def test_export_onnx_runs_with_the_same_outputs(answer: Answer, tmp_path: Path) -> None:
