@@ -24,7 +24,7 @@ from archlab.latency.roofline import score_scale
 from archlab.latency.tables import Constants, Published, latencies, networks
 from archlab.latency.terms import TERMS, design
 
-__all__ = ["TIGHTNESS", "Calibration", "calibrate", "refusal", "usable"]
+__all__ = ["TIGHTNESS", "Calibration", "calibrate", "points_of", "refusal", "t4_prior", "usable"]
 
 TIGHTNESS = {"t4": 0.3, "orin": 0.5, "nano": 0.2}
 """How hard coefficients are to move from their prior; chosen among 0.1, 0.2, 0.3, 0.5 and 1 by the errors on
@@ -102,7 +102,7 @@ def usable(device: str) -> tuple[Published, ...]:
 def calibrate(device: str) -> Calibration:
     """Fit a device and work out its held-out errors; takes seconds."""
     rows = usable(device)
-    points = _points(device, rows)
+    points = points_of(device, rows)
     base = _Base(device)
     whole = fit(points, base.prior(device, points, ""))
 
@@ -142,13 +142,13 @@ class _Base:
     """What a device's fit starts from, with or without a family."""
 
     def __init__(self, device: str) -> None:
-        self._points = None if device == "t4" else _points("t4", usable("t4"))
-        self._whole = None if self._points is None else fit(self._points, _t4_prior())
+        self._points = None if device == "t4" else points_of("t4", usable("t4"))
+        self._whole = None if self._points is None else fit(self._points, t4_prior())
         self._without: dict[str, Floats] = {}
 
     def prior(self, device: str, points: Points, family: str) -> Prior:
         if self._points is None or self._whole is None:
-            return _t4_prior()
+            return t4_prior()
         if family not in self._without:
             self._without[family] = self._t4(family)
         log_coefficients = self._without[family] + _log_units(DEVICES[device]) - _log_units(DEVICES["t4"])
@@ -168,10 +168,11 @@ class _Base:
         keep = self._points.families != family
         if keep.all():
             return self._whole.log_coefficients.copy()
-        return fit(self._points, _t4_prior(), keep=keep, start=self._whole.steps).log_coefficients
+        return fit(self._points, t4_prior(), keep=keep, start=self._whole.steps).log_coefficients
 
 
-def _t4_prior() -> Prior:
+def t4_prior() -> Prior:
+    """Where the T4's fit starts: usual multiples of what its data sheet promises."""
     multiples = np.log([_PRIOR[term.name] for term in TERMS])
     return Prior(
         log_coefficients=multiples + _log_units(DEVICES["t4"]),
@@ -201,7 +202,8 @@ def _addends(rows: Iterable[Published]) -> list[str]:
     return sorted({row.addend for row in rows} - {""})
 
 
-def _points(device: str, rows: tuple[Published, ...]) -> Points:
+def points_of(device: str, rows: tuple[Published, ...]) -> Points:
+    """Lay some of a device's rows out for a fit."""
     found = [networks()[row.key] for row in rows]
     names = _addends(rows)
     return Points(

@@ -198,11 +198,12 @@ def calibrated(device: Device, run: RunSpec | None, predictor: str) -> Calibrati
     found = stored(device)
     if found is None or predictor not in found.spreads:
         lack = "no networks were measured on it" if found is None else "its runtime gives no times of operators"
+        other = found.best if found else SHIPPED if device.calibration else ""
         raise DeviceError(
             four_parts(
                 f"the predictor {predictor!r} does not serve {device.name}: {lack}",
                 given=device.name,
-                allowed="devices with a calibration of their own" + (f", or {found.best!r} here" if found else ""),
+                allowed="devices with a calibration of their own" + (f", or {other!r} here" if other else ""),
                 do=f"archlab device calibrate {device.name}",
             )
         )

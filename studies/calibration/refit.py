@@ -3,7 +3,8 @@
     python studies/calibration/refit.py
 
 Writes the constants beside the package's tables, and here `held_out.csv` (every row used, with what the fit says when
-it has not seen the row's family), `refused.csv` (every row not used, and why) and `report.md`.
+it has not seen the row's family), `refused.csv` (every row not used, and why) and `report.md`, which sets beside the
+fit what `baselines.py` found.
 """
 
 import csv
@@ -13,11 +14,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from archlab.files import write_text
 from archlab.latency.calibrate import Calibration, calibrate, refusal, usable
-from archlab.latency.estimate import HeldOut
+from archlab.latency.estimate import HeldOut, compared
 from archlab.latency.tables import CALIBRATED, Constants, Published, latencies, networks, path_of
 from archlab.latency.terms import TERMS, design
 
@@ -95,6 +95,26 @@ def _error_lines(one: Calibration) -> Iterable[Sequence[str]]:
     for what, error in (("family", one.constants.held_out), ("network", one.constants.leave_network_out)):
         yield one.constants.device, what, *_error_cells(error)
     yield one.constants.device, "family, multiply-adds alone", *_error_cells(_from_macs(one))
+    for name, found in _baselines(one).items():
+        yield one.constants.device, f"family, {name}", *_error_cells(found)
+
+
+def _baselines(one: Calibration) -> dict[str, HeldOut]:
+    """The errors of `baselines.py`, for a device that it has."""
+    with (HERE / "baselines.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["device"] == one.constants.device]
+    names = {
+        "unfused_roofline_ms": "an additive roofline on unfused counts",
+        "boosting_on_counts_ms": "gradient boosting on operator counts",
+        "trees_on_the_fit_ms": "the fit and trees on what it misses",
+    }
+    true_ms = [float(row["published_ms"]) for row in rows]
+    families = len({row["family"] for row in rows})
+    return {
+        name: compared([float(row[column]) for row in rows], true_ms, groups=families)
+        for column, name in names.items()
+        if rows
+    }
 
 
 def _from_macs(one: Calibration) -> HeldOut:
@@ -107,15 +127,7 @@ def _from_macs(one: Calibration) -> HeldOut:
         left = families == family
         slope, offset = np.polyfit(macs[~left], log_ms[~left], 1)
         found[left] = offset + slope * macs[left]
-    off = np.abs(np.expm1(found - log_ms))
-    return HeldOut(
-        mean_abs_pct=float(100 * off.mean()),
-        within_10_share=float((off <= 0.1).mean()),
-        kendall_tau=float(kendalltau(found, log_ms)[0]),
-        coverage=None,
-        points=len(off),
-        families=len(set(one.families)),
-    )
+    return compared(np.exp(found), np.exp(log_ms), groups=len(set(one.families)))
 
 
 def _unidentified(found: list[Calibration]) -> Iterable[str]:
