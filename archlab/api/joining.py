@@ -3,9 +3,10 @@
 A runtime does not run the operators that were counted: it fuses, splits, reorders, and adds copies of its own. Each of
 its times goes to the finest place that is sure:
 
-- `operator`: the first row of that kind, in that module, that no time has yet. Where the name says no module, and where
-  the module has no such row (an activation fused under the name of its convolution), the next such row in the order of
-  execution. An addition in a module that has nothing to add is a bias, and goes to the module's matrix operator.
+- `operator`: the first row of that kind, in that module, that no time has yet, by its name where both share one. Where
+  the name says no module, and where the module has no such row (an activation fused under the name of its convolution),
+  the next such row in the order of execution. An addition in a module that has nothing to add is a bias, and goes to
+  the module's matrix operator.
 - `module`: the module the name says, for work that no counted row stands for: a transpose made real, a reorder, the
   arithmetic of nodes that the runtime made itself.
 - `kind`: the runtime's own operator and nothing else.
@@ -109,7 +110,7 @@ class _Ledger:
         return Joint(time=time, place="operator", module=found.module, kind=found.kind, row=row)
 
     def _row(self, time: OpTime, module: str, kinds: tuple[str, ...]) -> int | None:
-        row = self._of_module(module, kinds) if time.module else None
+        row = self._of_module(module, kinds, time.op) if time.module else None
         if row is None and time.module and kinds == ("elementwise",):
             row = self._biased(module)
         return self._following(kinds) if row is None else row
@@ -120,9 +121,12 @@ class _Ledger:
             path = path.rpartition(".")[0]
         return path
 
-    def _of_module(self, module: str, kinds: tuple[str, ...]) -> int | None:
+    def _of_module(self, module: str, kinds: tuple[str, ...], op: str) -> int | None:
+        """The module's first free row of these kinds, of the same name if there is one."""
         indices = self._by_module.get(module, ())
-        return next((i for i in indices if self._free[i] and self._rows[i].kind in kinds), None)
+        free = [i for i in indices if self._free[i] and self._rows[i].kind in kinds]
+        same = (i for i in free if self._rows[i].op.strip("_") in op.lower())
+        return next(same, free[0] if free else None)
 
     def _biased(self, module: str) -> int | None:
         """The one matrix operator of a module that adds nothing itself."""

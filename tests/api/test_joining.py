@@ -74,7 +74,7 @@ def test_a_bias_goes_to_its_matrix_operator() -> None:
     ) == [
         ("operator", 3, "a.fc1", "linear"),
         ("operator", 3, "a.fc1", "linear"),
-        ("operator", 6, "a", "elementwise"),
+        ("operator", 7, "a", "elementwise"),  # not the multiplication before it
     ]
 
 
