@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 _NEEDED = ("torch", "optuna", "onnx", "onnxruntime", "pandas", "plotly", "scipy", "scikit-learn", "moocore")
-_EXTRAS = {"timm": "timm", "psycopg": "postgres"}
+_EXTRAS = {"timm": "timm", "openvino": "openvino", "psycopg": "postgres"}
 
 
 def _how(device: Device) -> str:
