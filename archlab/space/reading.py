@@ -7,7 +7,6 @@ that the choices fit together and every axis has an effect.
 
 import importlib.resources
 import random
-import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError
 
-from archlab.errors import ArchlabError, PlanError, SpecError, UnknownNameError, four_parts, unknown_name
+from archlab.errors import PlanError, SpecError, UnknownNameError, four_parts, unknown_name
 from archlab.families import FAMILIES
 from archlab.space.axis import Axis
+from archlab.space.complaints import file_error, no_earlier_axis, short, wrong, yaml_error
 from archlab.space.points import SearchSpace
 
 __all__ = ["default", "load", "names", "parse"]
@@ -46,6 +46,9 @@ class _SpaceFile(BaseModel):
     axes: list[_AxisFile] = Field(min_length=1, max_length=512)
 
 
+_FIELDS = {"file": tuple(_SpaceFile.model_fields), "axis": tuple(_AxisFile.model_fields)}
+
+
 class _Yaml(yaml.SafeLoader):
     """YAML without silently overwritten keys."""
 
@@ -53,7 +56,9 @@ class _Yaml(yaml.SafeLoader):
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for key in keys:
             if keys.count(key) > 1:
-                raise yaml.YAMLError(f"the key {key!r} stands twice in one mapping (line {node.start_mark.line + 1})")
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {short(key)} stands twice in one mapping", problem_mark=node.start_mark
+                )
         return super().construct_mapping(node, deep)
 
 
@@ -138,11 +143,11 @@ def parse(text: str, *, name: str, where: str) -> SearchSpace:
     try:
         document = yaml.load(text, Loader=_Yaml)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError, TypeError) as error:
-        raise _wrong(where, "the file is no YAML", " ".join(str(error).split())[:160], "mend that line") from None
+        raise yaml_error(error, where) from None
     try:
         raw = _SpaceFile.model_validate(document)
     except ValidationError as error:
-        raise _file_error(error, where) from None
+        raise file_error(error, where, _FIELDS) from None
     if raw.family not in FAMILIES:
         raise UnknownNameError(f"{where}: {unknown_name('family', raw.family[:40], FAMILIES)}")
     space = SearchSpace(name=name, family=raw.family, title=raw.title, axes=tuple(_axis(axis) for axis in raw.axes))
@@ -164,15 +169,23 @@ def _check_axis(space: SearchSpace, axis: Axis, earlier: Mapping[str, list[Axis]
     if axis.sets not in knobs:
         raise UnknownNameError(f"{where}: {unknown_name(f'knob of {space.family}', axis.sets[:40], knobs)}")
     if any(axis.name == other.name for others in earlier.values() for other in others):
-        raise _wrong(where, "two axes have one name", axis.name, "rename one and name its knob with `knob:`")
+        raise wrong(
+            where,
+            "two axes have one name",
+            axis.name,
+            "rename one and name its knob with `knob:`",
+            allowed="each name once",
+        )
     for i, choice in enumerate(axis.choices):
         if choice in axis.choices[:i]:
-            raise _wrong(where, f"the axis {axis.name} has a choice twice", _short(choice), "leave one out")
+            raise wrong(
+                where, f"the axis {axis.name} has a choice twice", short(choice), "leave one out", allowed="each once"
+            )
         if not knobs[axis.sets].accepts(choice):
-            raise _wrong(
+            raise wrong(
                 where,
                 f"the axis {axis.name} has an impossible choice",
-                _short(choice),
+                short(choice),
                 "change it",
                 allowed=knobs[axis.sets].allowed,
             )
@@ -180,11 +193,12 @@ def _check_axis(space: SearchSpace, axis: Axis, earlier: Mapping[str, list[Axis]
         _check_condition(axis, knob, values, earlier, where)
     for other in earlier.get(axis.sets, []):
         if not _exclude(axis, other):
-            raise _wrong(
+            raise wrong(
                 where,
                 f"two axes set {axis.sets} at once",
                 f"{other.name} and {axis.name}",
                 "give both a `when` on one knob, without a common value",
+                allowed="one axis at a time for a knob",
             )
 
 
@@ -192,18 +206,16 @@ def _check_condition(
     axis: Axis, knob: str, values: tuple[Any, ...], earlier: Mapping[str, list[Axis]], where: str
 ) -> None:
     if knob not in earlier:
-        raise UnknownNameError(
-            f"{where}: axis {axis.name}: {unknown_name('earlier axis', knob[:40], earlier, do='put that axis before')}"
-        )
+        raise no_earlier_axis(where, axis.name, knob, list(earlier))
     possible = [choice for other in earlier[knob] for choice in other.choices]
     strange = [value for value in values if value not in possible]
     if strange or not values:
-        raise _wrong(
+        raise wrong(
             where,
             f"the axis {axis.name} waits for a value of {knob} that never occurs",
-            _short(strange[0]) if strange else "an empty list",
+            short(strange[0]) if strange else "an empty list",
             "change the condition",
-            allowed=", ".join(_short(value) for value in possible),
+            allowed=", ".join(short(value) for value in possible),
         )
 
 
@@ -227,37 +239,10 @@ def _try_points(space: SearchSpace, where: str) -> None:
         else:
             reason = "another point gives the same network"
         if again != point:
-            raise _wrong(
+            raise wrong(
                 where,
                 "an axis has no effect in some networks",
                 reason,
                 "add a `when` to that axis",
                 allowed="axes that change every network in which they are active",
             )
-
-
-def _file_error(error: ValidationError, where: str) -> ArchlabError:
-    first = error.errors(include_url=False)[0]
-    path = [" ".join(str(part).split())[:40] for part in first["loc"]]
-    if first["type"] == "extra_forbidden":
-        fields = _AxisFile.model_fields if "axes" in path[:-1] else _SpaceFile.model_fields
-        return UnknownNameError(
-            f"{where}: at {'.'.join(path)}: {unknown_name('key of a space file', path[-1], fields)}"
-        )
-    given = "nothing" if first["type"] == "missing" else _short(first.get("input"))
-    wrong = f"{'.'.join(path) or 'the document'} is wrong"
-    return _wrong(
-        where, wrong, given, "compare with a shipped space: archlab space show edgenext", allowed=first["msg"]
-    )
-
-
-def _wrong(
-    where: str, wrong: str, given: str, do: str, *, allowed: str = "each once, as a valid space has it"
-) -> PlanError:
-    return PlanError(four_parts(f"{where}: {wrong}", given=given, allowed=allowed, do=do))
-
-
-def _short(value: object) -> str:
-    brief = reprlib.Repr()
-    brief.maxlevel, brief.maxlist, brief.maxdict, brief.maxstring = 2, 4, 4, 40
-    return brief.repr(value)
