@@ -31,6 +31,17 @@ def test_onnx_runtime_joins_them_too_and_eager_torch_nothing(sketch):
     assert kinds == ["conv", "elementwise", "elementwise", "conv", "elementwise", "elementwise", "elementwise"]
 
 
+def test_onnx_runtime_runs_gelu_by_itself_and_products_take_no_tail(sketch):
+    net = sketch(1, 8, 4, 4)
+    net.add("gelu", "activation", net.norm(net.conv(-1, 8, 3), "native_batch_norm"))
+    assert groups(net) == [("conv", [0, 1, 2])]
+    assert groups(net, "ort") == [("conv", [0, 1]), ("elementwise", [2])]
+    net = sketch(1, 8, 16)
+    net.add("relu", "activation", net.linear(-1, 16))
+    assert groups(net) == [("linear", [0, 1])]
+    assert groups(net, "ort") == [("linear", [0]), ("elementwise", [1])]
+
+
 def test_a_value_with_two_readers_is_written_so_its_tail_stays_apart(sketch):
     net = sketch(1, 8, 4, 4)
     conv = net.conv(-1, 8, 3)
