@@ -17,6 +17,7 @@ from archlab.device.stats import MIN_CLEAN, TARGET_SHARE, Chosen, choose, is_ste
 __all__ = ["Collected", "chosen_of", "collect"]
 
 _WARMUP_BLOCK_S, _BLOCK_S = 0.1, 0.25
+_FEWEST_S = 1.0
 _LARGE_BLOCK = 200
 
 
@@ -54,7 +55,7 @@ def collect(
         medians.append(float(np.median(_steadiest_clock(run_block(warmup), run))))
     blocks: list[Samples] = []
     measuring = clock()
-    while not blocks or (not _is_known(joined(blocks), run) and clock() - measuring < run.max_s):
+    while not blocks or _goes_on(joined(blocks), run, clock() - measuring):
         blocks.append(run_block(_block_of(run_s, _BLOCK_S, 10, 200)))
     return Collected(
         samples=joined(blocks),
@@ -77,6 +78,11 @@ def chosen_of(samples: Samples, run: RunSpec) -> Chosen:
     """Choose the runs that count; see `stats.choose`."""
     cpu_ms = None if samples.cpu_ns is None else samples.cpu_ns / 1e6
     return choose(samples.wall_ns / 1e6, cpu_ms, samples.switches, run.threads)
+
+
+def _goes_on(samples: Samples, run: RunSpec, seconds: float) -> bool:
+    """Tell whether more runs are needed: for a second or half the cap in any case, so that a moment's trouble shows."""
+    return seconds < run.max_s and (seconds < min(_FEWEST_S, run.max_s / 2) or not _is_known(samples, run))
 
 
 def _is_known(samples: Samples, run: RunSpec) -> bool:

@@ -3,7 +3,8 @@
 On a shared machine the wall time of a run that was interrupted says how busy the machine is, not how fast the network
 is. So only runs without an involuntary context switch count. A run on one thread has a second clock, its CPU time:
 where hardly any run stays uninterrupted, the CPU time of the least interrupted runs is taken instead (being
-interrupted costs a little CPU time too, for refilling the caches).
+interrupted costs CPU time too, for refilling the caches). Others slow a network even from another core, through the
+memory that all share, for parts of a second: of a long series, only the parts that were disturbed least count.
 """
 
 import dataclasses
@@ -33,6 +34,7 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 
 STATISTICS = {
     "wall_clean": "wall time of the runs without an involuntary context switch",
+    "wall_calm": "wall time of the runs without an involuntary context switch, in the calm parts",
     "cpu_calm": "CPU time of the least interrupted runs (one thread)",
     "wall_all": "wall time of all runs, interrupted ones among them",
     "reported": "times as the device's own tool reports them",
@@ -50,6 +52,10 @@ _MIN_CPU_SHARE = 0.6
 """A process that had the CPU for less of its time found its caches cold too often: its CPU time is 5 to 20 % high."""
 
 _CALM_SHARE = 0.25
+_PART, _FEWEST_PARTS = 15, 8
+_DISTURBED_SHARE = 0.02
+"""A part of 15 runs is disturbed when its median lies so far above that of the calmest quarter of the parts."""
+
 _WIDE_SHARE = 0.03
 _SPREAD_SHARE = 0.06
 _DRIFT_SHARE = 0.05
@@ -83,10 +89,23 @@ def choose(wall_ms: Floats, cpu_ms: Floats | None, switches: Ints | None, thread
     share = float(clean.mean()) if len(clean) else 0.0
     had = float(cpu_ms.sum() / wall_ms.sum()) if wall_ms.sum() > 0 else 1.0
     if clean.sum() >= MIN_CLEAN or (clean.sum() >= _MIN_USED and share >= 0.5):
-        return Chosen(times_ms=wall_ms[clean], statistic="wall_clean", clean_share=share, cpu_share=had)
+        calm = _calm_parts(wall_ms[clean])
+        name = "wall_calm" if len(calm) < clean.sum() else "wall_clean"
+        return Chosen(times_ms=calm, statistic=name, clean_share=share, cpu_share=had)
     if threads == 1:
         return Chosen(times_ms=cpu_ms[_calm(switches)], statistic="cpu_calm", clean_share=share, cpu_share=had)
     return Chosen(times_ms=wall_ms, statistic="wall_all", clean_share=share, cpu_share=had)
+
+
+def _calm_parts(times_ms: Floats) -> Floats:
+    """Leave out the parts of a series that others disturbed; a short series stays whole."""
+    count = len(times_ms) // _PART
+    if count < _FEWEST_PARTS:
+        return times_ms
+    parts = np.array_split(times_ms, count)
+    medians = np.array([np.median(part) for part in parts])
+    limit = (1 + _DISTURBED_SHARE) * np.percentile(medians, 25, method="lower")
+    return np.concatenate([part for part, median in zip(parts, medians, strict=True) if median <= limit])
 
 
 def _calm(switches: Ints) -> npt.NDArray[np.bool_]:

@@ -35,9 +35,9 @@ def ask(module: nn.Module, backend: Any, **options: Any) -> Any:
 def test_a_steady_network(module: nn.Module, make_backend: Any) -> None:
     backend = make_backend(steady)
     found = ask(module, backend)
-    assert (found.median_ms, found.quality, found.n) == (10.0, "ok", 50)
+    assert (found.median_ms, found.quality, found.n) == (10.0, "ok", 100)
     assert (found.digest, found.device, found.source) == ("abc", "cpu", "measured:ort@cpu")
-    assert len(found.samples_ms) == len(found.cpu_ms) == len(found.switches) == 50
+    assert len(found.samples_ms) == len(found.cpu_ms) == len(found.switches) == 100
     environment = found.environment
     assert environment["statistic"] == "wall time of the runs without an involuntary context switch"
     assert environment["clean_share"] == 1.0
@@ -170,7 +170,7 @@ def test_a_device_without_a_way_to_it(name: str) -> None:
 
 
 def test_an_unknown_runtime() -> None:
-    with pytest.raises(UnknownNameError, match=r"no runtime 'orrt'; .*; allowed: ort, torch; did you mean 'ort'"):
+    with pytest.raises(UnknownNameError, match=r"no runtime 'orrt'; .*; allowed: .*ort, torch.*; did you mean 'ort'"):
         backend_of(CPU, RunSpec(runtime="orrt"))
 
 

@@ -11,11 +11,11 @@ RUN = RunSpec(warmup_s=3.0, max_s=10.0)
 def test_a_steady_device_is_measured_shortly(make_device: Any) -> None:
     device = make_device(lambda i: (10.0, 10.0, 0))
     found = collect(device.run, RUN, device.clock)
-    # 10 ms runs: warm-up blocks of 0.1 s, five of them after two single runs; blocks of 0.25 s until 30 runs count
-    assert device.blocks == [1, 1, *[10] * 5, 25, 25]
+    # 10 ms runs: warm-up blocks of 0.1 s, five of them after two single runs; blocks of 0.25 s for one second
+    assert device.blocks == [1, 1, *[10] * 5, 25, 25, 25, 25]
     assert found.is_warm
     assert found.warmup_runs == 52
-    assert len(found.samples) == 50
+    assert len(found.samples) == 100
     assert set(found.samples.wall_ns) == {10_000_000}
 
 
@@ -55,7 +55,7 @@ def test_with_two_threads_it_goes_on_until_enough_runs_are_clean(make_device: An
 def test_with_one_thread_cpu_time_ends_it_sooner(make_device: Any) -> None:
     device = make_device(lambda i: (20.0, 14.0, 1))
     found = collect(device.run, RunSpec(threads=1), device.clock)
-    assert 30 <= len(found.samples) < 50
+    assert len(found.samples) == 60  # 20 ms runs, in blocks of 12 or 13, for one second
 
 
 def test_a_slow_network_gets_ten_runs_however_short_the_cap(make_device: Any) -> None:

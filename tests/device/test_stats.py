@@ -63,6 +63,24 @@ def test_clean_runs_are_chosen_by_wall_time() -> None:
     assert found.clean_share == 0.15
 
 
+def test_parts_that_others_disturbed_do_not_count() -> None:
+    # 10 parts of 15 runs: six at 10 ms, one 1 % and three 8 % above; the calmest quarter's median is 10 ms
+    parts = [10.0, 10.8, 10.0, 10.8, 10.1, 10.0, 10.0, 10.8, 10.0, 10.0]
+    wall = np.repeat(parts, 15)
+    found = choose(wall, wall, np.zeros(150, dtype=np.int64), threads=1)
+    assert found.statistic == "wall_calm"
+    assert len(found.times_ms) == 7 * 15
+    assert found.times_ms.max() == 10.1
+
+
+def test_a_short_series_or_an_even_one_stays_whole() -> None:
+    short = np.repeat([10.0, 11.0], 50)
+    even = np.random.default_rng(0).uniform(9.95, 10.05, 300)
+    for wall in (short, even):
+        found = choose(wall, wall, np.zeros(len(wall), dtype=np.int64), threads=1)
+        assert (found.statistic, len(found.times_ms)) == ("wall_clean", len(wall))
+
+
 def test_few_runs_of_a_slow_network_count_when_most_are_clean() -> None:
     switches = np.array([0] * 10 + [2] * 6)
     found = choose(np.full(16, 700.0), np.full(16, 699.0), switches, threads=2)
@@ -114,7 +132,7 @@ def test_thirty_runs_make_a_latency_unless_the_cap_has_no_room_for_them() -> Non
 
 
 def test_every_statistic_has_words() -> None:
-    assert set(STATISTICS) == {"wall_clean", "cpu_calm", "wall_all", "reported"}
+    assert set(STATISTICS) == {"wall_clean", "wall_calm", "cpu_calm", "wall_all", "reported"}
 
 
 def test_steady_means_five_medians_within_two_percent() -> None:
