@@ -140,11 +140,11 @@ class _Ledger:
         if kinds[0] in {"view", "copy", "other"}:  # too many, or none
             return None
         is_matrix = not COMPUTE.isdisjoint(kinds)
-        end = len(self._rows) if is_matrix else self._last + 1 + _REACH
-        for index in range(self._last + 1, min(end, len(self._rows))):
+        end = len(self._rows) if is_matrix else min(self._last + 1 + _REACH, len(self._rows))
+        for index in range(self._last + 1, end):
             if self._free[index] and self._rows[index].kind in kinds:
                 return index
-            if is_matrix and self._free[index] and self._rows[index].kind in COMPUTE:
+            if self._free[index] and self._rows[index].kind in COMPUTE:
                 return None
         return None
 
