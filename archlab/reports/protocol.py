@@ -13,7 +13,7 @@ from typing import Any
 from archlab import format as fmt
 from archlab.reports import findings, sources
 from archlab.reports.study_files import Study, latency_source
-from archlab.study.anchor import ANCHOR, spread_share
+from archlab.study.anchor import ANCHOR, spread_share, steady_ms
 
 __all__ = ["Cause", "Group", "causes", "groups", "heading", "held_out_words"]
 
@@ -118,7 +118,7 @@ def _anchor(study: Study) -> Iterator[tuple[str, str]]:
         (
             f"{ANCHOR}, measured {len(times)} times through the search: "
             f"{fmt.interval((min(times), max(times)))}; spread between measurements taken as "
-            f"{100 * spread_share(times):.1f} % (standard deviation)"
+            f"{100 * spread_share(steady_ms(study.anchor)):.1f} % (standard deviation)"
         ),
     )
     for reading in study.anchor:
