@@ -142,3 +142,14 @@ def test_a_process_of_its_own_says_its_trouble(monkeypatch: pytest.MonkeyPatch) 
         DeviceError, match=r"the second measurement of the front broke off; given: exit code 1; allowed: "
     ):
         list(fresh_process(PLAN, [record("a")]))
+
+
+@pytest.mark.slow
+def test_a_real_process_measures_a_real_network() -> None:
+    spec = published("efficientvit_m0").spec
+    network = record("a").replace(digest=spec.digest, spec=spec)
+    (row,) = fresh_process(PLAN.replace(measure_s=1.0), [network])
+    assert row["digest"] == spec.digest
+    assert row["source"] == "measured:ort@cpu"
+    low, high = row["latency_again_interval"]
+    assert 0 < low <= row["latency_again_ms"] <= high
