@@ -73,6 +73,10 @@ def _report(found: list[Calibration]) -> Iterable[str]:
         ("device", "left out", "points", "families", "mean error", "within 10 %", "Kendall τ", "in the 90 % interval"),
         [line for one in found for line in _error_lines(one)],
     )
+    yield (
+        "Trees on top of the fit err more on left-out families than the fit alone, so a device without measurements of "
+        "its own is served by the roofline; `fitted` and `lookup` serve devices that were calibrated with one's own."
+    )
     yield from _unidentified(found)
     yield "## AGX Orin beside T4"
     yield "Networks at sizes that both have, as published and with the fitted host transfer of Orin's source taken off."
