@@ -44,8 +44,7 @@ def main() -> None:
     """Train, judge, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, default=HERE / "hybrid.jsonl.gz")
-    rows = [json.loads(line) for line in gzip.decompress(parser.parse_args().data.read_bytes()).splitlines()]
-    fit, judge = (_networks(rows, part) for part in ("fit", "judge"))
+    fit, judge, rows = read_networks(parser.parse_args().data)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ARCHLAB_CALIBRATIONS"] = folder
         inside, ways = _trained(fit)
@@ -54,6 +53,12 @@ def main() -> None:
     _write_csv(judge, judged)
     write_text(HERE / "hybrid.svg", _scatter(judge, judged))
     write_text(HERE / "hybrid.md", _report(rows, fit, judge, inside, judged, fewer))
+
+
+def read_networks(path: Path) -> tuple[list[Measured], list[Measured], list[dict[str, Any]]]:
+    """Read the networks to fit on, those to judge by, and all rows as they stand."""
+    rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    return _networks(rows, "fit"), _networks(rows, "judge"), rows
 
 
 def _networks(rows: Iterable[dict[str, Any]], part: str) -> list[Measured]:
