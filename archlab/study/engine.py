@@ -8,22 +8,20 @@ The sampler is asked for networks that were never tried (`unseen.pick`).
 
 import contextlib
 import random
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import optuna
-from optuna.distributions import CategoricalDistribution
-from optuna.exceptions import OptunaError
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from archlab.errors import SpecError
 from archlab.families.knobs import Scalar
-from archlab.space import Axis, Point, SearchSpace
+from archlab.space import Point, SearchSpace
 from archlab.spec import ArchSpec
 from archlab.study.claim import is_lost, new_claim
 from archlab.study.conduct import conduct, join
@@ -34,16 +32,18 @@ from archlab.study.objective import OBJECTIVES
 from archlab.study.plan import StudyPlan
 from archlab.study.record import Record
 from archlab.study.result import Progress, StudyResult
+from archlab.study.rivalry import Rival, verdict
 from archlab.study.roles import Services
 from archlab.study.samplers import SAMPLERS
 from archlab.study.storage import sqlite_path, without_password
 from archlab.study.trouble import damaged, explained, is_full, no_folder, no_storage, no_url
-from archlab.study.unseen import UnseenSampler, pick
+from archlab.study.unseen import PointReader, UnseenSampler, pick
 
 __all__ = ["OptunaLedger", "run", "work"]
 
 _STATES = {"complete": TrialState.COMPLETE, "skipped": TrialState.PRUNED, "failed": TrialState.FAIL}
-_DIRECTIONS = {True: StudyDirection.MAXIMIZE, False: StudyDirection.MINIMIZE}
+_DIRECTIONS = {True: optuna.study.StudyDirection.MAXIMIZE, False: optuna.study.StudyDirection.MINIMIZE}
+_DECISION_S, _GLANCE_S = 30.0, 0.02
 _RIVALS = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError, UnicodeError)
 
@@ -76,7 +76,7 @@ def run(
     """
     folder = StudyFolder(Path(out))
     ledger = OptunaLedger(plan.storage, folder.journal, folder.path.resolve().name)
-    with explained(ledger.storage_name, OptunaError):
+    with contextlib.closing(ledger), explained(ledger.storage_name, optuna.exceptions.OptunaError):
         return conduct(ledger, plan, folder, argv=argv, first=first, on_progress=on_progress, services=services)
 
 
@@ -93,23 +93,17 @@ def work(
         StudyError: When there is no such study in the storage.
     """
     ledger = OptunaLedger(storage, None, study)
-    with explained(ledger.storage_name, OptunaError):
+    with contextlib.closing(ledger), explained(ledger.storage_name, optuna.exceptions.OptunaError):
         return join(ledger, on_progress=on_progress, services=services)
 
 
 class OptunaLedger:
-    """A study in an Optuna storage, opened when first needed.
-
-    Args:
-        storage: Storage URL, or None for the journal file.
-        journal: The journal file of the study folder; None where there is no folder.
-        name: Name of the study in the storage.
-    """
+    """The study `name` in an Optuna storage, a URL or the folder's own journal file, opened when first needed."""
 
     def __init__(self, storage: str | None, journal: Path | None, name: str) -> None:
         self.name = name
         self.storage_name = without_password(storage) if storage else str(journal)
-        self._url = storage
+        self._url = storage or ""
         self._path = journal_path(storage) if storage else journal
         self._is_own = storage is None
         self._claim = new_claim()
@@ -121,7 +115,7 @@ class OptunaLedger:
 
     def stored(self) -> Mapping[str, Any] | None:
         """What `begin` kept of the study, or None when the storage has no such study; creates nothing."""
-        path = self._path or sqlite_path(self._url or "")
+        path = self._path or sqlite_path(self._url)
         if path is not None and not path.exists():
             return None
         names = optuna.get_all_study_names(storage=self._open())
@@ -135,7 +129,8 @@ class OptunaLedger:
     def begin(self, plan: StudyPlan, space: SearchSpace, seed: int, keep: Mapping[str, Any]) -> None:
         """Open the study for work, creating it where needed; what `keep` holds is stored with it."""
         directions = [_DIRECTIONS[OBJECTIVES[name].is_maximised] for name in plan.objectives]
-        self._plan, self._space, self._is_flat = plan, space, SAMPLERS[plan.sampler].is_flat
+        self._plan, self._space = plan, space
+        self._reader = PointReader(space, is_flat=SAMPLERS[plan.sampler].is_flat)
         self._study = study = optuna.create_study(
             storage=self._open(),
             study_name=self.name,
@@ -150,7 +145,7 @@ class OptunaLedger:
 
     def enqueue(self, point: Point, origin: str) -> None:
         """Have `point` tried before the sampler is asked."""
-        self._opened.enqueue_trial(self._filled(point), user_attrs={"origin": origin})
+        self._opened.enqueue_trial(self._reader.filled(point), user_attrs={"origin": origin})
 
     def origins(self) -> set[str]:
         """Origins of all trials that are closed, at work or waiting."""
@@ -165,7 +160,7 @@ class OptunaLedger:
         trial = self._opened.ask()
         self._open_trials[trial.number] = trial
         trial.set_user_attr("claim", self._claim)
-        point = self._suggested(trial)
+        point = self._reader.read(lambda axis: cast(Scalar, trial.suggest_categorical(axis.name, axis.choices)))
         origin = trial.user_attrs.get("origin")
         return Asked(
             number=trial.number,
@@ -175,10 +170,24 @@ class OptunaLedger:
         )
 
     def reserve(self, number: int, digest: str) -> bool:
-        """Note which network a trial tries; False when an earlier running or any closed trial has tried it."""
-        self._open_trials[number].set_user_attr("digest", digest)
-        rivals = [t for t in self._trials(*_RIVALS) if t.user_attrs.get("digest") == digest and t.number != number]
-        return all(rival.state == TrialState.RUNNING and rival.number > number for rival in rivals)
+        """Note which network a trial tries; False where another trial has it, closed or at work (`rivalry`)."""
+        trial = self._open_trials[number]
+        trial.set_user_attr("digest", digest)
+        ends = time.monotonic() + _DECISION_S
+        while (mine := verdict(number, self._rivals(number, digest))) is None and time.monotonic() < ends:
+            time.sleep(_GLANCE_S)
+            self.running()  # closes what a dead process left undecided
+        if mine is False:
+            return False
+        trial.set_user_attr("has_taken", True)
+        return True
+
+    def _rivals(self, number: int, digest: str) -> list[Rival]:
+        return [
+            Rival(number=t.number, is_running=t.state == TrialState.RUNNING, has_taken="has_taken" in t.user_attrs)
+            for t in self._trials(*_RIVALS)
+            if t.user_attrs.get("digest") == digest and t.number != number
+        ]
 
     def tell(self, record: Record) -> None:
         """Write the record, then the constraint, then close the trial."""
@@ -224,6 +233,12 @@ class OptunaLedger:
                 alive += 1
         return alive
 
+    def close(self) -> None:
+        """Close the connections to a database."""
+        if isinstance(self._storage, RDBStorage):
+            self._storage.scoped_session.remove()
+            self._storage.engine.dispose()
+
     @property
     def _opened(self) -> optuna.Study:
         assert self._study is not None, "begin comes first"
@@ -238,34 +253,19 @@ class OptunaLedger:
         except SpecError:
             return True
 
-    def _suggested(self, trial: Trial) -> Point:
-        def suggest(axis: Axis) -> Scalar:
-            return cast(Scalar, trial.suggest_categorical(axis.name, axis.choices))
-
-        if not self._is_flat:
-            return self._space.walk(suggest)
-        values = {axis.name: suggest(axis) for axis in self._space.axes}
-        return self._space.walk(lambda axis: values[axis.name])
-
     def _sampler(self, seed: int) -> BaseSampler:
         rng = random.Random(seed)
-        choices = {axis.name: CategoricalDistribution(axis.choices) for axis in self._space.axes}
+        choices = {axis.name: optuna.distributions.CategoricalDistribution(axis.choices) for axis in self._space.axes}
 
         def choose(suggest: Callable[[], Point]) -> Point:
-            return self._filled(pick(self._space, suggest, self._is_known, rng))
+            return self._reader.filled(pick(self._space, suggest, self._is_known, rng))
 
         return cast(BaseSampler, UnseenSampler(_sampler(self._plan.sampler, seed), self._space, choices, choose))
-
-    def _filled(self, point: Point) -> Point:
-        """For a flat sampler, the point with the first choice for every axis that is not active."""
-        if not self._is_flat:
-            return point
-        return {axis.name: point.get(axis.name, axis.choices[0]) for axis in self._space.axes}
 
     def _open(self) -> BaseStorage:
         if self._storage is None:
             optuna.logging.set_verbosity(optuna.logging.WARNING)
-            self._storage = _database(self._url or "") if self._path is None else _journal(self._path)
+            self._storage = _database(self._url) if self._path is None else _journal(self._path)
         return self._storage
 
 

@@ -139,7 +139,7 @@ def _is_over(ledger: Ledger, plan: StudyPlan, pause: Pause) -> bool:
     """Tell whether nothing is left to ask; waits for other processes whose trials may still be lost."""
     while True:
         pause.check()
-        records, running = ledger.records(), ledger.running()
+        running, records = ledger.running(), ledger.records()  # in this order none that is just closed is missed
         if plan.minutes is not None and sum(r.seconds for r in records) >= plan.minutes * 60:
             return True
         if len(records) >= _REPEATS and all(record.is_repeat for record in records[-_REPEATS:]):
@@ -178,7 +178,8 @@ def _one(ledger: Ledger, plan: StudyPlan, space: SearchSpace, evaluate: Evaluate
 
 def _is_one_too_many(ledger: Ledger, plan: StudyPlan, number: int) -> bool:
     """Tell whether the trials before this one, closed or at work, are all that were asked for."""
-    before = sum(record.number < number for record in ledger.records()) + ledger.running(before=number)
+    running = ledger.running(before=number)  # first, so that one that is just closed counts twice, not never
+    before = running + sum(record.number < number for record in ledger.records())
     return plan.trials is not None and before >= plan.trials
 
 

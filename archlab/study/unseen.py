@@ -8,11 +8,35 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from archlab.families.knobs import Scalar
 from archlab.space import Axis, Point, SearchSpace
 
-__all__ = ["UnseenSampler", "pick"]
+__all__ = ["PointReader", "UnseenSampler", "pick"]
 
 _ASKS, _CHANGES, _DRAWS = 4, 24, 100
+
+
+class PointReader:
+    """Turns a sampler's answers into points of a space.
+
+    A flat sampler wants every axis in every trial: it is asked for all of them, and points are filled up for it.
+    """
+
+    def __init__(self, space: SearchSpace, *, is_flat: bool) -> None:
+        self._space, self._is_flat = space, is_flat
+
+    def read(self, suggest: Callable[[Axis], Scalar]) -> Point:
+        """Ask for the axes and give the point of those that are active."""
+        if not self._is_flat:
+            return self._space.walk(suggest)
+        values = {axis.name: suggest(axis) for axis in self._space.axes}
+        return self._space.walk(lambda axis: values[axis.name])
+
+    def filled(self, point: Point) -> Point:
+        """For a flat sampler, the point with the first choice for every axis that is not active."""
+        if not self._is_flat:
+            return point
+        return {axis.name: point.get(axis.name, axis.choices[0]) for axis in self._space.axes}
 
 
 def pick(

@@ -52,6 +52,27 @@ class Memory:
         return 0
 
 
+class Shared(Memory):
+    """Another process closes its network right after the first look at the ledger."""
+
+    def __init__(self, points: Iterator[Point], theirs: Record) -> None:
+        super().__init__(points)
+        self.theirs: list[Record] = [theirs]
+        self.asked = 1
+
+    def records(self) -> list[Record]:
+        seen = super().records()
+        self.closed += self.theirs
+        self.theirs = []
+        return seen
+
+    def running(self, before: int | None = None) -> int:
+        at_work = len(self.theirs)
+        self.closed += self.theirs
+        self.theirs = []
+        return at_work
+
+
 @pytest.fixture
 def small(space_file: str) -> SearchSpace:
     return space.load(space_file)
@@ -69,6 +90,18 @@ def test_a_network_that_another_process_took_is_left_to_it(small: SearchSpace, m
     memory.rivals.add(small.decode({"resolution": 32, "width": 8, "ratio": "1-1-1-1", "kernel_0": 5}).digest)
     assert search(memory, make_plan(trials=3), small, services.evaluate, lambda record: None)
     assert ([r.number for r in memory.closed], memory.lost) == ([0, 2, 3], [1])
+
+
+def test_a_network_that_another_process_is_just_closing_counts(
+    small: SearchSpace, make_plan: Make, services: Any
+) -> None:
+    alone = Memory(endless(small))
+    search(alone, make_plan(trials=1), small, services.evaluate, lambda record: None)
+    seen = len(services.seen)
+    shared = Shared(endless(small), alone.closed[0])
+    search(shared, make_plan(trials=1), small, services.evaluate, lambda record: None)
+    assert len(services.seen) == seen
+    assert len(shared.closed) == 1
 
 
 def test_a_known_network_is_told_again_only_when_nothing_is_new(

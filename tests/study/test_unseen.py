@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from archlab import space
-from archlab.space import Point, SearchSpace
-from archlab.study.unseen import UnseenSampler, pick
+from archlab.space import Axis, Point, SearchSpace
+from archlab.study.unseen import PointReader, UnseenSampler, pick
 
 
 @pytest.fixture
@@ -65,3 +65,22 @@ def test_the_sampler_completes_what_the_inner_one_leaves_open(small: SearchSpace
     assert sampler.infer_relative_search_space(None, None) == choices
     assert sampler.sample_relative(None, None, choices) == of(16, 7, 64, "1-1-3-1")
     assert sampler.after_trial() == "told"
+
+
+def test_a_flat_sampler_is_asked_for_every_axis(small: SearchSpace) -> None:
+    asked: list[str] = []
+
+    def suggest(axis: Axis) -> Any:
+        asked.append(axis.name)
+        return axis.choices[-1]
+
+    for is_flat in (False, True):
+        point = PointReader(small, is_flat=is_flat).read(suggest)
+        assert point == {"resolution": 64, "width": 32, "ratio": "1-1-3-1", "kernel_0": 7}
+    assert PointReader(small, is_flat=False).filled({"width": 8}) == {"width": 8}
+    assert PointReader(small, is_flat=True).filled({"width": 8}) == {
+        "resolution": 32,
+        "width": 8,
+        "ratio": "1-1-1-1",
+        "kernel_0": 3,
+    }
