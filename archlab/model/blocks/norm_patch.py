@@ -7,22 +7,17 @@ Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 
 from torch import Tensor, nn
 
-from archlab.model.block import Block, Problem
-from archlab.model.blocks.patchify import patches_problem
 from archlab.model.folding import fold_norm_into_next
 from archlab.model.layers import BatchNorm2d, Conv2d, norm_2d
+from archlab.model.patches import PatchEntry
 from archlab.spec import BlockSpec
 
 __all__ = ["NormPatch"]
 
 
-class NormPatch(Block):
+class NormPatch(PatchEntry):
     """k×k convolution of stride k of the normalised map: with a bias after `ln`, without one after `bn`."""
 
-    roles = frozenset({"entry"})
-    needs = frozenset({"kernels", "norm"})
-    norms = ("bn", "ln")
-    has_odd_kernels = False
     foreign = dict.fromkeys(("timm", "official"), (("norm", "0"), ("conv", "1")))
 
     def __init__(self, spec: BlockSpec, in_width: int, in_side: int) -> None:
@@ -30,16 +25,6 @@ class NormPatch(Block):
         assert spec.norm is not None
         self.norm = norm_2d(spec.norm, in_width, spec.eps)
         self.conv = Conv2d(in_width, spec.width, spec.stride, stride=spec.stride, bias=spec.norm == "ln")
-
-    @classmethod
-    def problem(cls, spec: BlockSpec, in_width: int, in_side: int) -> Problem | None:
-        """Patches must tile the map."""
-        return patches_problem(spec, in_side)
-
-    @classmethod
-    def out_side(cls, spec: BlockSpec, in_side: int) -> int:
-        """Number of patches per row."""
-        return in_side // spec.stride
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Change width and side."""
