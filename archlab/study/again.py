@@ -1,12 +1,14 @@
 """Measure networks a second time, as a program of its own: no cache, nothing warm from the search.
 
-``python -m archlab.study.again`` reads one JSON document from stdin, ``{plan, networks: [{digest, spec}]}``, and writes
-a JSON line per network, in the order given; a noisy one is measured once more at the end and counts by its steadier
-result.
+``python -m archlab.study.again`` reads one JSON document from stdin, ``{plan, anchor_ms, networks: [{digest, spec}]}``,
+and writes a JSON line per network, in the order given; a noisy one is measured once more at the end and counts by its
+steadier result. Before each network the anchor is measured: while the device is not what it was in the search, by more
+than 3 %, it waits for calm; the line says what was left of the drift.
 """
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,48 +16,82 @@ from archlab.device import catalog
 from archlab.device.measure import measure
 from archlab.device.measurement import Measurement
 from archlab.errors import ArchlabError
+from archlab.families import published
 from archlab.model.build import build
 from archlab.model.deploy import deploy
 from archlab.spec import ArchSpec
+from archlab.study.anchor import ANCHOR, DRIFT_SHARE
 from archlab.study.plan import StudyPlan
 
-__all__ = ["main", "rows"]
+__all__ = ["MEASURE_S", "main", "rows", "wait_for_calm"]
 
 MEASURE_S = 5.0
 """A second measurement may take so long, or as long as the first if that is longer."""
+
+_ANCHOR_S = 1.0
+_WAIT_S, _PATIENCE = 3.0, 8
 
 
 def main() -> None:
     """Read the order, write the lines; trouble is a last line ``{error}``."""
     order = json.load(sys.stdin)
     plan = StudyPlan.from_dict(order["plan"])
+    expected = order.get("anchor_ms")
+
+    def anchor_ms() -> float:
+        return _measured(published(ANCHOR).spec, plan, max_s=_ANCHOR_S).median_ms
+
+    def calm() -> float | None:
+        return None if expected is None else wait_for_calm(anchor_ms, expected)
+
     try:
-        for row in rows(order["networks"], lambda spec: _measured(spec, plan)):
+        for row in rows(order["networks"], lambda spec: _measured(spec, plan), calm):
             _write(row)
     except ArchlabError as error:
         _write({"error": str(error)})
         sys.exit(1)
 
 
+def wait_for_calm(
+    anchor_ms: Callable[[], float], expected_ms: float, *, sleep: Callable[[float], object] = time.sleep
+) -> float:
+    """Measure the anchor until it takes at most 3 % more than expected, or patience ends.
+
+    Returns:
+        How far the last reading lies from what was expected, as a share.
+    """
+    drift = anchor_ms() / expected_ms - 1
+    for _ in range(_PATIENCE):
+        if drift <= DRIFT_SHARE:
+            break
+        sleep(_WAIT_S)
+        drift = anchor_ms() / expected_ms - 1
+    return drift
+
+
 def rows(
-    networks: Sequence[Mapping[str, Any]], measured: Callable[[ArchSpec], Measurement]
+    networks: Sequence[Mapping[str, Any]],
+    measured: Callable[[ArchSpec], Measurement],
+    calm: Callable[[], float | None],
 ) -> Iterator[dict[str, Any]]:
-    """Measure one network after the other; noisy ones once more, after all others."""
+    """Measure one network after the other, each after `calm`; noisy ones once more, after all others."""
     noisy: list[tuple[str, ArchSpec, Measurement]] = []
     for network in networks:
         spec = ArchSpec.from_dict(network["spec"], where=str(network["digest"]))
+        drift = calm()
         found = measured(spec)
         if found.quality == "noisy":
             noisy.append((network["digest"], spec, found))
         else:
-            yield _row(network["digest"], found)
+            yield _row(network["digest"], found, drift)
     for digest, spec, first in noisy:
+        drift = calm()
         second = measured(spec)
         is_better = second.quality == "ok" or _width(second) < _width(first)
-        yield _row(digest, second if is_better else first)
+        yield _row(digest, second if is_better else first, drift)
 
 
-def _measured(spec: ArchSpec, plan: StudyPlan) -> Measurement:
+def _measured(spec: ArchSpec, plan: StudyPlan, *, max_s: float | None = None) -> Measurement:
     device = catalog.device(plan.device)
     run = catalog.run_for(
         device,
@@ -63,19 +99,20 @@ def _measured(spec: ArchSpec, plan: StudyPlan) -> Measurement:
         precision=plan.precision,
         batch=plan.batch,
         threads=plan.threads,
-        max_s=max(plan.measure_s, MEASURE_S),
+        max_s=max_s or max(plan.measure_s, MEASURE_S),
     )
     shape = (plan.batch, 3, spec.resolution, spec.resolution)
     return measure(deploy(build(spec, seed=plan.seed)), device, run, input_shape=shape, digest=spec.digest)
 
 
-def _row(digest: str, found: Measurement) -> dict[str, Any]:
+def _row(digest: str, found: Measurement, drift: float | None) -> dict[str, Any]:
     return {
         "digest": digest,
         "latency_again_ms": found.median_ms,
         "latency_again_interval": list(found.ci95_ms),
         "source": found.source,
         "quality": found.quality,
+        "drift": drift,
         "wall_mean_ms": found.environment.get("wall_mean_ms"),
     }
 

@@ -28,6 +28,8 @@ __all__ = [
     "read",
     "repeat_interval",
     "spread_share",
+    "steady_ms",
+    "usual_ms",
 ]
 
 ANCHOR = "edgenext_xx_small"
@@ -115,6 +117,11 @@ class Anchor:
 def steady_ms(readings: Sequence[Reading]) -> list[float]:
     """The times of the readings that mark no drift, in ms."""
     return [reading.ms for reading in readings if reading.is_steady]
+
+
+def usual_ms(readings: Sequence[Reading]) -> float | None:
+    """What the anchor takes on this device when it is calm, in ms: the median of the steady readings."""
+    return statistics.median(steady_ms(readings)) if readings else None
 
 
 def spread_share(times_ms: Sequence[float]) -> float:

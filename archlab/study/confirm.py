@@ -23,13 +23,16 @@ from archlab.study.record import Record
 
 __all__ = ["Confirmed", "Remeasure", "Share", "confirm", "fresh_process", "read", "share"]
 
-Remeasure = Callable[[Sequence[Record]], Iterator[Mapping[str, Any]]]
-"""Measures networks again and gives a row for each; see `again`."""
+Remeasure = Callable[[Sequence[Record], float | None], Iterator[Mapping[str, Any]]]
+"""Measures networks again, given what the anchor took in the search (ms), and gives a row for each; see `again`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Confirmed:
-    """Both numbers of a network, in ms; `interval_again_ms` is the 95 % interval of the second median."""
+    """Both numbers of a network, in ms; `interval_again_ms` is the 95 % interval of the second median.
+
+    `drift` is how far the anchor was from what it took in the search, as a share, when the second was taken.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="ignore", allow_inf_nan=False)
 
@@ -40,6 +43,7 @@ class Confirmed:
     interval_again_ms: tuple[float, float]
     source: str
     quality: str | None = None
+    drift: float | None = None
 
     @property
     def is_within(self) -> bool:
@@ -74,7 +78,9 @@ class Share:
 _ADAPTER: TypeAdapter[Confirmed] = TypeAdapter(Confirmed)
 
 
-def confirm(plan: StudyPlan, front: Sequence[Record], path: Path, remeasure: Remeasure) -> Iterator[Confirmed]:
+def confirm(
+    plan: StudyPlan, front: Sequence[Record], path: Path, remeasure: Remeasure, anchor_ms: float | None
+) -> Iterator[Confirmed]:
     """Measure again what was not yet, in random order; each answer is written before the next is waited for.
 
     Args:
@@ -82,6 +88,7 @@ def confirm(plan: StudyPlan, front: Sequence[Record], path: Path, remeasure: Rem
         front: The networks of the front.
         path: The file with what was measured again before.
         remeasure: Measures them.
+        anchor_ms: What the anchor took in the search; None where it was not measured.
 
     Raises:
         DeviceError: When the process breaks or the device does not answer.
@@ -90,7 +97,7 @@ def confirm(plan: StudyPlan, front: Sequence[Record], path: Path, remeasure: Rem
     waiting = [record for record in front if record.digest not in known]
     random.Random(plan.seed).shuffle(waiting)
     first = {str(record.digest): record for record in waiting}
-    for row in remeasure(waiting) if waiting else ():
+    for row in remeasure(waiting, anchor_ms) if waiting else ():
         evaluation = first[row["digest"]].evaluation
         assert evaluation is not None
         found = Confirmed(
@@ -101,14 +108,19 @@ def confirm(plan: StudyPlan, front: Sequence[Record], path: Path, remeasure: Rem
             interval_again_ms=(row["latency_again_interval"][0], row["latency_again_interval"][1]),
             source=row["source"],
             quality=row["quality"],
+            drift=row.get("drift"),
         )
         append_line(path, json.dumps(dataclasses.asdict(found)))
         yield found
 
 
-def fresh_process(plan: StudyPlan, networks: Sequence[Record]) -> Iterator[Mapping[str, Any]]:
+def fresh_process(plan: StudyPlan, networks: Sequence[Record], anchor_ms: float | None) -> Iterator[Mapping[str, Any]]:
     """Measure networks in a new process that knows nothing of this one."""
-    order = {"plan": plan.to_dict() | {"storage": None}, "networks": [_network(record) for record in networks]}
+    order = {
+        "plan": plan.to_dict() | {"storage": None},
+        "anchor_ms": anchor_ms,
+        "networks": [_network(record) for record in networks],
+    }
     with subprocess.Popen(
         [sys.executable, "-m", "archlab.study.again"],
         stdin=subprocess.PIPE,

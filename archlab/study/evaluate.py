@@ -195,9 +195,9 @@ class Evaluator:
             seed=self.plan.seed,
         )
 
-    def remeasure(self, networks: Sequence[Record]) -> Iterator[Mapping[str, Any]]:
+    def remeasure(self, networks: Sequence[Record], anchor_ms: float | None) -> Iterator[Mapping[str, Any]]:
         """Measure networks again in a fresh process."""
-        return fresh_process(self.plan, networks)
+        return fresh_process(self.plan, networks, anchor_ms)
 
     def describe(self) -> dict[str, Any]:
         """Device, fingerprint, protocol and score, for ``run.json``."""

@@ -10,7 +10,7 @@ from archlab.cost.count import count
 from archlab.cost.trace import trace
 from archlab.errors import DeviceError
 from archlab.space import SearchSpace
-from archlab.study.anchor import Anchor
+from archlab.study.anchor import Anchor, read, usual_ms
 from archlab.study.confirm import confirm
 from archlab.study.folder import StudyFolder
 from archlab.study.grow import grown, is_late, room
@@ -71,7 +71,7 @@ def confirm_front(
     if not is_finished or not all(_is_measured(record) for record in chosen):
         return is_finished
     try:
-        for _ in confirm(plan, chosen, folder.confirmed, services.remeasure):
+        for _ in confirm(plan, chosen, folder.confirmed, services.remeasure, usual_ms(read(folder.anchor))):
             watch("second measurement")
     except KeyboardInterrupt:
         return False

@@ -52,7 +52,7 @@ class Services(Protocol):
     def expect_spread(self, spread: float) -> None:
         """Be told how far measurements of one network lie apart (standard deviation, as a share)."""
 
-    def remeasure(self, networks: Sequence[Record]) -> Iterator[Mapping[str, Any]]:
+    def remeasure(self, networks: Sequence[Record], anchor_ms: float | None) -> Iterator[Mapping[str, Any]]:
         """Measure networks again in a fresh process; see `confirm.Remeasure`."""
 
     def describe(self) -> Mapping[str, Any]:

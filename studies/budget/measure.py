@@ -25,12 +25,13 @@ import numpy as np
 from archlab.pareto import nondominated
 from archlab.reports import study_files
 from archlab.study import confirm, result
+from archlab.study.anchor import read, usual_ms
 from archlab.study.plan import StudyPlan
 from archlab.study.record import Record
 
 FIELDS = [
     "seed", "digest", "in_front", "in_baseline", "score", "latency_ms", "upper_ms", "wall_mean_ms",
-    "confirmed_ms", "audit_ms", "audit_low_ms", "audit_high_ms", "audit_quality",
+    "confirmed_ms", "audit_ms", "audit_low_ms", "audit_high_ms", "audit_quality", "audit_drift",
 ]  # fmt: skip
 _SEARCH = "import sys; from archlab.cli import main; main(sys.argv[1:])"
 
@@ -65,6 +66,7 @@ def _audit(folders: Sequence[Path], path: Path) -> None:
     if path.exists():
         with path.open() as stream:
             done = {(line["seed"], line["digest"]) for line in csv.DictReader(stream)}
+    anchors = {seed: usual_ms(read(folder / "anchor.jsonl")) for seed, folder in enumerate(folders)}
     random.Random(0).shuffle(rows)
     with path.open("a", newline="") as stream:
         table = csv.DictWriter(stream, FIELDS)
@@ -73,10 +75,10 @@ def _audit(folders: Sequence[Path], path: Path) -> None:
         for plan, row, record in rows:
             if (str(row["seed"]), row["digest"]) in done:
                 continue
-            (found,) = confirm.fresh_process(plan, [record])
+            (found,) = confirm.fresh_process(plan, [record], anchors[plan.seed])
             low, high = found["latency_again_interval"]
             row |= {"audit_ms": found["latency_again_ms"], "audit_low_ms": low, "audit_high_ms": high}
-            table.writerow(row | {"audit_quality": found["quality"]})
+            table.writerow(row | {"audit_quality": found["quality"], "audit_drift": found["drift"]})
             stream.flush()
             print(f"{row['seed']} {row['digest']} {row['latency_ms']:.3f} {row['audit_ms']:.3f}", flush=True)
 

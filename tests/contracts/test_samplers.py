@@ -49,7 +49,7 @@ class Services:
     def expect_spread(self, spread: float) -> None:
         raise AssertionError("nothing was measured")
 
-    def remeasure(self, networks: Any) -> Any:
+    def remeasure(self, networks: Any, anchor_ms: float | None) -> Any:
         raise AssertionError("nothing was measured")
 
     def describe(self) -> dict[str, Any]:

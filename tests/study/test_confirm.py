@@ -33,7 +33,8 @@ class Process:
         self.again_ms = again_ms
         self.asked: list[str] = []
 
-    def __call__(self, networks: Sequence[Record]) -> Iterator[Mapping[str, Any]]:
+    def __call__(self, networks: Sequence[Record], anchor_ms: float | None) -> Iterator[Mapping[str, Any]]:
+        assert anchor_ms == 9.0
         for network in networks:
             self.asked.append(str(network.digest))
             ms = self.again_ms[str(network.digest)]
@@ -52,7 +53,7 @@ FRONT = [record(digest) for digest in "abcdefgh"]
 def test_both_numbers_are_written_and_read(tmp_path: Path) -> None:
     path = tmp_path / "confirmed.jsonl"
     process = Process(**dict.fromkeys("abcdefgh", 9.5))
-    found = list(confirm.confirm(PLAN, FRONT, path, process))
+    found = list(confirm.confirm(PLAN, FRONT, path, process, 9.0))
     assert read(path) == tuple(found)
     assert {row.digest for row in found} == set("abcdefgh")
     assert (found[0].latency_ms, found[0].latency_again_ms, found[0].budget_ms) == (9.0, 9.5, 10.0)
@@ -62,7 +63,7 @@ def test_the_order_is_random_and_the_seeds(tmp_path: Path) -> None:
     orders = []
     for name, seed in (("x", 0), ("y", 0), ("z", 1)):
         process = Process(**dict.fromkeys("abcdefgh", 9.5))
-        list(confirm.confirm(PLAN.replace(seed=seed), FRONT, tmp_path / name, process))
+        list(confirm.confirm(PLAN.replace(seed=seed), FRONT, tmp_path / name, process, 9.0))
         orders.append(process.asked)
     assert orders[0] == orders[1] != orders[2]
     assert orders[0] != list("abcdefgh")
@@ -70,17 +71,17 @@ def test_the_order_is_random_and_the_seeds(tmp_path: Path) -> None:
 
 def test_what_was_measured_again_is_not_measured_a_third_time(tmp_path: Path) -> None:
     path = tmp_path / "confirmed.jsonl"
-    list(confirm.confirm(PLAN, FRONT[:3], path, Process(a=9.0, b=9.0, c=9.0)))
+    list(confirm.confirm(PLAN, FRONT[:3], path, Process(a=9.0, b=9.0, c=9.0), 9.0))
     with path.open("a") as stream:
         stream.write('{"digest": "d", "budg')
     process = Process(d=9.0)
-    list(confirm.confirm(PLAN, FRONT[:4], path, process))
+    list(confirm.confirm(PLAN, FRONT[:4], path, process, 9.0))
     assert process.asked == ["d"]
 
 
 def test_an_interrupt_keeps_what_is_done(tmp_path: Path) -> None:
     path = tmp_path / "confirmed.jsonl"
-    rows = confirm.confirm(PLAN, FRONT, path, Process(**dict.fromkeys("abcdefgh", 9.5)))
+    rows = confirm.confirm(PLAN, FRONT, path, Process(**dict.fromkeys("abcdefgh", 9.5)), 9.0)
     next(rows)
     rows.close()  # type: ignore[attr-defined]
     assert len(read(path)) == 1
@@ -104,7 +105,7 @@ def test_the_verdict(ms: float, verdict: str, within: bool) -> None:
 
 
 def test_the_share_counts_the_front_only(tmp_path: Path) -> None:
-    rows = list(confirm.confirm(PLAN, FRONT[:4], tmp_path / "c", Process(a=8.0, b=9.95, c=10.5, d=20.0)))
+    rows = list(confirm.confirm(PLAN, FRONT[:4], tmp_path / "c", Process(a=8.0, b=9.95, c=10.5, d=20.0), 9.0))
     found = share(FRONT[:3], rows)
     assert (found.networks, found.within, found.crossing, found.slowest_share) == (3, 2, 1, 1.05)
     assert share([], rows).slowest_share is None
@@ -120,7 +121,7 @@ def measured(ms: float, quality: str, half: float = 0.1) -> Any:
 def test_a_noisy_one_is_measured_once_more_after_the_others() -> None:
     answers = [measured(9.0, "noisy"), measured(8.0, "ok"), measured(9.2, "ok")]
     networks = [{"digest": name, "spec": SPEC.to_dict()} for name in ("a", "b")]
-    rows = list(again.rows(networks, lambda spec: answers.pop(0)))
+    rows = list(again.rows(networks, lambda spec: answers.pop(0), lambda: 0.01))
     assert [(row["digest"], row["latency_again_ms"], row["quality"]) for row in rows] == [
         ("b", 8.0, "ok"),
         ("a", 9.2, "ok"),
@@ -128,28 +129,48 @@ def test_a_noisy_one_is_measured_once_more_after_the_others() -> None:
     assert rows[0]["wall_mean_ms"] == 9.0
 
 
+def test_it_waits_for_calm_as_long_as_patience_lasts() -> None:
+    waits: list[float] = []
+    readings = [10.5, 10.4, 10.2, 9.0]
+    assert again.wait_for_calm(lambda: readings.pop(0), 10.0, sleep=waits.append) == pytest.approx(0.02)
+    assert waits == [3.0, 3.0]
+    assert again.wait_for_calm(lambda: 8.0, 10.0, sleep=waits.append) == pytest.approx(-0.2)  # faster is no trouble
+    assert len(waits) == 2
+    assert again.wait_for_calm(lambda: 11.0, 10.0, sleep=waits.append) == pytest.approx(0.1)
+    assert len(waits) == 2 + 8
+
+
+def test_the_drift_stands_in_the_row() -> None:
+    drifts = [0.01, 0.05, 0.02]
+    answers = [measured(9.0, "ok"), measured(9.0, "noisy"), measured(9.0, "ok")]
+    networks = [{"digest": name, "spec": SPEC.to_dict()} for name in ("a", "b")]
+    rows = again.rows(networks, lambda spec: answers.pop(0), lambda: drifts.pop(0))
+    assert [row["drift"] for row in rows] == [0.01, 0.02]
+
+
 def test_of_two_noisy_ones_the_narrower_counts() -> None:
     answers = [measured(9.0, "noisy", 0.1), measured(9.2, "noisy", 0.3)]
-    rows = list(again.rows([{"digest": "a", "spec": SPEC.to_dict()}], lambda spec: answers.pop(0)))
+    rows = list(again.rows([{"digest": "a", "spec": SPEC.to_dict()}], lambda spec: answers.pop(0), lambda: 0.01))
     assert (rows[0]["latency_again_ms"], rows[0]["quality"]) == (9.0, "noisy")
 
 
 def test_a_process_of_its_own_says_its_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DeviceError, match=r"device 'orin' cannot be measured: nothing answers for it; given: "):
-        list(fresh_process(PLAN.replace(device="orin"), [record("a")]))
+        list(fresh_process(PLAN.replace(device="orin"), [record("a")], None))
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(
         DeviceError, match=r"the second measurement of the front broke off; given: exit code 1; allowed: "
     ):
-        list(fresh_process(PLAN, [record("a")]))
+        list(fresh_process(PLAN, [record("a")], None))
 
 
 @pytest.mark.slow
 def test_a_real_process_measures_a_real_network() -> None:
     spec = published("efficientvit_m0").spec
     network = record("a").replace(digest=spec.digest, spec=spec)
-    (row,) = fresh_process(PLAN.replace(measure_s=1.0), [network])
+    (row,) = fresh_process(PLAN.replace(measure_s=1.0), [network], None)
     assert row["digest"] == spec.digest
     assert row["source"] == "measured:ort@cpu"
     low, high = row["latency_again_interval"]
     assert 0 < low <= row["latency_again_ms"] <= high
+    assert row["drift"] is None

@@ -17,6 +17,7 @@ def measured(searcher: Any) -> Any:
 
     class Measured(searcher.Services):  # type: ignore[misc]
         anchored = 0
+        usual_ms: float | None = 5.0
         again: ClassVar[list[str]] = []
 
         def evaluation(self, spec: Any, values: Any, skipped: Any = None) -> Any:
@@ -31,7 +32,8 @@ def measured(searcher: Any) -> Any:
         def expect_spread(self, spread: float) -> None:
             assert spread == 0.015
 
-        def remeasure(self, networks: Any) -> Any:
+        def remeasure(self, networks: Any, anchor_ms: float | None) -> Any:
+            assert anchor_ms == self.usual_ms
             for record in networks:
                 ms = record.evaluation.values["latency_ms"] * 1.01
                 self.again.append(record.digest)
@@ -88,8 +90,8 @@ def test_going_on_measures_only_the_new_ones_again(tmp_path: Path, make_plan: Ma
 
 def test_an_interrupted_confirmation_goes_on(tmp_path: Path, make_plan: Make, measured: Any) -> None:
     class Interrupted(measured):  # type: ignore[misc]
-        def remeasure(self, networks: Any) -> Any:
-            yield next(super().remeasure(networks))
+        def remeasure(self, networks: Any, anchor_ms: float | None) -> Any:
+            yield next(super().remeasure(networks, anchor_ms))
             raise KeyboardInterrupt
 
     assert not engine.run(make_plan(), tmp_path, services=Interrupted()).is_finished
@@ -101,6 +103,8 @@ def test_an_interrupted_confirmation_goes_on(tmp_path: Path, make_plan: Make, me
 
 def test_an_anchor_that_cannot_be_measured_stops_nothing(tmp_path: Path, make_plan: Make, measured: Any) -> None:
     class Lost(measured):  # type: ignore[misc]
+        usual_ms = None
+
         def anchor_ms(self) -> float | None:
             raise DeviceLost("the link broke; x")
 
