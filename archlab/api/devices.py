@@ -11,13 +11,15 @@ from typing import Any
 
 import pandas as pd
 
+from archlab.api.calibration import describe_fit
 from archlab.device import registry
 from archlab.device.catalog import DEVICES, Device, rows
 from archlab.device.catalog import device as find_device
 from archlab.device.check import Step, cpu_probes, cuda_probes, walk
+from archlab.device.gpu import first_gpu
 from archlab.device.nvml import gpus
 from archlab.device.telemetry import fingerprint
-from archlab.latency import PREDICTORS
+from archlab.latency import PREDICTORS, predictor_for
 
 __all__ = [
     "add_device",
@@ -34,11 +36,14 @@ _EXTRAS = {"timm": "timm", "openvino": "openvino", "psycopg": "postgres"}
 
 
 def _how(device: Device) -> str:
+    """How its latency is known; a GPU of this machine is absent where torch sees none."""
+    if device.reach == "local" and device.kind == "gpu" and first_gpu() is None:
+        return "absent"
     return "measured" if device.reach else "estimated"
 
 
 def device_rows() -> list[dict[str, Any]]:
-    """List the devices as plain rows: name, title, kind, how (measured or estimated), runtimes, precision, reach."""
+    """List the devices as plain rows: name, title, kind, how (`_how`), runtimes, precision, reach."""
     return [
         {
             "name": row.name,
@@ -59,7 +64,7 @@ def devices() -> pd.DataFrame:
 
 
 def show_device(name: str) -> dict[str, Any]:
-    """Show one device: facts with source; for an estimated one the calibration's points and held-out error.
+    """Show one device: facts with source; for a calibrated one the points, the fit and its held-out error.
 
     The fingerprint of a board is null, for showing asks nothing of it; `check_device` reads it.
     """
@@ -67,10 +72,7 @@ def show_device(name: str) -> dict[str, Any]:
     facts = dataclasses.asdict(device) | {"how": _how(device)}
     if device.reach:
         facts |= {"fingerprint": fingerprint() if device.reach == "local" else None}
-    if device.calibration is None:
-        return facts
-    predictor = PREDICTORS["roofline"]
-    return facts | {"held_out": dataclasses.asdict(predictor.held_out(device))}
+    return facts | describe_fit(device)
 
 
 def add_device(
@@ -142,11 +144,11 @@ _PROBES = {"cpu": cpu_probes, "cuda": cuda_probes}
 
 
 def _estimated(device: Device) -> list[Step]:
-    held_out = PREDICTORS["roofline"].held_out(device)
+    held_out = PREDICTORS[predictor_for(device)].held_out(device)
     add = f"to measure it: archlab device add {device.name} --ssh user@host"
     rests = (
-        f"fitted on {held_out.points} published latencies of {held_out.families} families; "
-        f"on families left out it errs by {held_out.mean_abs_pct:g} % on average"
+        f"fitted on {held_out.points} latencies in {held_out.families} groups; "
+        f"on groups left out it errs by {held_out.mean_abs_pct:g} % on average, see: archlab device show {device.name}"
     )
     return [
         Step(step="reach", state="ok", detail="nothing answers for it, so its latencies are estimated", do=add),

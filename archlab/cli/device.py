@@ -15,13 +15,15 @@ _Name = Annotated[str, typer.Argument(help="A device of: archlab device list.")]
 def register(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(
-        help="Devices: list or show them, add boards of your own, check whether they answer.", no_args_is_help=True
+        help="Devices: list or show them, add boards of your own, check whether they answer, calibrate the estimates.",
+        no_args_is_help=True,
     )
     group.command("list", epilog="Example: archlab device list")(run_list)
     group.command("show", epilog="Example: archlab device show orin")(run_show)
     group.command("add", epilog="Example: archlab device add orin --ssh jetson@orin.local")(run_add)
     group.command("remove", epilog="Example: archlab device remove orin")(run_remove)
     group.command("check", epilog="Example: archlab device check orin")(run_check)
+    group.command("calibrate", epilog="Example: archlab device calibrate orin --networks 15")(run_calibrate)
     app.add_typer(group, name="device")
 
 
@@ -43,11 +45,17 @@ def run_show(name: _Name, json: Json = False) -> None:
     answer = show_device(name)
     if json:
         return emit(answer)
+    points = answer.pop("points", [])
     rows = [{"key": key, "value": value} for key, value in answer.items() if not isinstance(value, dict)]
     for key, value in answer.items():
         if isinstance(value, dict):
             rows += [{"key": f"{key}.{inner}", "value": item} for inner, item in value.items()]
-    return table(name, {"key": "", "value": ""}, rows)
+    table(name, {"key": "", "value": ""}, rows)
+    if points:
+        _print_networks(
+            "points", points, {"ms": "#is", "fitted_ms": "#fit"}, {"resolution": "#pixels", "source": "source"}
+        )
+    return None
 
 
 def run_add(
@@ -128,3 +136,59 @@ def _print_step(step: dict[str, Any]) -> None:
     typer.echo(f"{step['state']:<10} {step['step']}{detail}")
     if step["do"]:
         typer.echo(f"{'':<10} → {step['do']}")
+
+
+def run_calibrate(
+    name: _Name,
+    networks: Annotated[int, typer.Option("--networks", help="How many networks are measured, 10 to 20.")] = 15,
+    runtime: Annotated[
+        str | None, typer.Option("--runtime", help="Runtime; the device's first one if left out.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="fp32, fp16 …; the device's own if left out.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; 1 if left out.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the networks among which is chosen.")] = 0,
+    json: Json = False,
+) -> None:
+    """Measure some networks that are far apart, and train the device's estimates on them.
+
+    Prints the networks, and the error and Kendall's tau before and after.
+    """
+    from archlab.api.calibration import calibrate
+
+    answer = calibrate(
+        name,
+        networks=networks,
+        runtime=runtime,
+        precision=precision,
+        threads=threads,
+        seed=seed,
+        tell=lambda done, total, line: note(f"{done} of {total}  {line}"),
+    )
+    if json:
+        return emit(answer)
+    headings = {"ms": "#measured", "before_ms": "#before", "after_ms": "#after"}
+    _print_networks(name, answer["networks"], headings, {"quality": "quality"})
+    for model in answer["refused"]:
+        note(f"left out {model['model']}: {model['why']}")
+    typer.echo(f"before, {answer['baseline']}: {_error(answer['before'])}")
+    typer.echo(f"after, {answer['predictor']}: {_error(answer['after'])}")
+    return typer.echo(f"kept in {answer['path']}; estimates of {name} rest on it from now on")
+
+
+def _error(held_out: dict[str, Any]) -> str:
+    within = f"{100 * held_out['within_10_share']:.0f} % within 10 %"
+    return f"mean error {held_out['mean_abs_pct']:.1f} %, {within}, Kendall tau {held_out['kendall_tau']:.2f}"
+
+
+def _print_networks(title: str, rows: list[dict[str, Any]], times: dict[str, str], more: dict[str, str]) -> None:
+    """Print networks with their times and how far each time is off the first."""
+    from archlab.format import milliseconds
+
+    first = next(iter(times))
+    shown = []
+    for row in rows:
+        off = {key: "" if key == first else f" ({100 * (row[key] / row[first] - 1):+.0f} %)" for key in times}
+        shown.append({**row, **{key: milliseconds(row[key]) + off[key] for key in times}})
+    table(title, {"model": "network", **times, **more}, shown)

@@ -126,7 +126,7 @@ def test_check_of_an_estimated_device(answer: Answer, run: Run) -> None:
     assert "nothing answers for it" in first["detail"]
     assert first["do"] == "to measure it: archlab device add orin --ssh user@host"
     assert second["detail"].startswith(
-        "fitted on 24 published latencies of 6 families; on families left out it errs by"
+        "fitted on 24 latencies in 6 groups; on groups left out it errs by 10.18 % on average"
     )
     status, out, _ = run("device", "check", "orin")
     assert status == 0
@@ -152,3 +152,78 @@ def test_a_failed_check_is_exit_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
         {"step": "heat", "state": "failed", "detail": "it smokes", "do": "take it out of the oven"},
         {"step": "light", "state": "not tried", "detail": "", "do": ""},
     ]
+
+
+def test_what_the_estimates_of_orin_rest_on(answer: Answer, run: Run) -> None:
+    shown = answer("device", "show", "orin")
+    points = {(point["model"], point["resolution"]): point for point in shown["points"]}
+    assert len(shown["points"]) == shown["held_out"]["points"] == 24
+    point = points["EfficientViT-B1", 224]
+    assert (point["ms"], point["source"]) == (1.48, "published:mit_readme")
+    off = [abs(point["fitted_ms"] / point["ms"] - 1) for point in shown["points"]]
+    assert sum(off) / len(off) < shown["held_out"]["mean_abs_pct"] / 100  # the fit has seen them
+    assert shown["fit"]["predictor"] == "roofline"
+    assert shown["fit"]["launch_gemm"] > 0
+    assert shown["leave_network_out"]["mean_abs_pct"] > 0
+    status, out, _ = run("device", "show", "orin")
+    assert status == 0
+    assert "1.48 ms" in out
+    assert "held_out.mean_abs_pct" in out
+
+
+@pytest.fixture
+def calibrated(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Calibrating without measuring; keeps what was asked."""
+    from archlab.api import calibration
+    from archlab.latency.estimate import HeldOut
+    from archlab.latency.own import Calibrated, Row
+
+    asked: list[Any] = []
+
+    def error(pct: float, tau: float) -> HeldOut:
+        return HeldOut(mean_abs_pct=pct, within_10_share=0.5, kendall_tau=tau, coverage=None, points=10, families=10)
+
+    def calibrate(device: Any, run: Any, *, tell: Any, **options: Any) -> Calibrated:
+        asked.append((device.name, run.runtime, run.threads, options))
+        tell(1, 10, "abc: 2 ms, ok")
+        return Calibrated(
+            device=device.name,
+            path="/x/cpu.json",
+            best="lookup",
+            baseline="multiply-adds alone",
+            before=error(40.0, 0.7),
+            errors={"roofline": error(9.0, 0.9), "lookup": error(4.25, 0.96)},
+            rows=(Row(model="abc", macs=7, ms=2.0, quality="ok", before_ms=3.0, after_ms=1.9),),
+            refused=(("def", "it is too large"),),
+        )
+
+    monkeypatch.setattr(calibration, "calibrate_device", calibrate)
+    return asked
+
+
+def test_calibrate(answer: Answer, run: Run, calibrated: list[Any]) -> None:
+    found = answer("device", "calibrate", "cpu", "--networks", 12, "--runtime", "torch", "--threads", 2, "--seed", 3)
+    assert calibrated == [("cpu", "torch", 2, {"networks": 12, "seed": 3})]
+    assert found["networks"] == [
+        {"model": "abc", "macs": 7, "ms": 2.0, "quality": "ok", "before_ms": 3.0, "after_ms": 1.9}
+    ]
+    assert (found["before"]["mean_abs_pct"], found["before"]["kendall_tau"]) == (40.0, 0.7)
+    assert (found["after"]["mean_abs_pct"], found["after"]["kendall_tau"]) == (4.25, 0.96)
+    assert (found["predictor"], found["baseline"], found["path"]) == ("lookup", "multiply-adds alone", "/x/cpu.json")
+    assert found["refused"] == [{"model": "def", "why": "it is too large"}]
+    assert set(found["errors"]) == {"roofline", "lookup"}
+    status, out, err = run("device", "calibrate", "cpu")
+    assert status == 0
+    assert "2.00 ms  3.00 ms (+50 %)  1.90 ms (-5 %)  ok" in out
+    assert "before, multiply-adds alone: mean error 40.0 %, 50 % within 10 %, Kendall tau 0.70" in out
+    assert "after, lookup: mean error 4.2 %, 50 % within 10 %, Kendall tau 0.96" in out
+    assert "1 of 10  abc: 2 ms, ok" in err
+    assert "left out def: it is too large" in err
+
+
+def test_calibrate_refuses(refused: Refused) -> None:
+    assert "'orin' cannot be calibrated: it cannot be reached" in refused("device", "calibrate", "orin")
+    assert "cannot measure that many networks; given: 9; allowed: 10 to 20" in refused(
+        "device", "calibrate", "cpu", "--networks", 9
+    )
+    assert "did you mean 'orin'" in refused("device", "calibrate", "orinn")
