@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "archlab"
-MODULES = sorted(p for p in PACKAGE.rglob("*.py"))
+SENT = PACKAGE / "device" / "board" / "agent.py"
+"""Runs on boards and is imported by nobody: it offers nothing."""
+
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != SENT)
 
 
 def dotted(path: Path) -> str:

@@ -19,6 +19,7 @@ from torch import nn
 
 from archlab.device import telemetry
 from archlab.device.backends import BACKENDS
+from archlab.device.board.backend import BoardBackend
 from archlab.device.cache import CacheKey, MeasurementCache
 from archlab.device.catalog import Device, RunSpec
 from archlab.device.measurement import Measurement
@@ -33,7 +34,7 @@ __all__ = ["backend_of", "measure", "workload"]
 
 _SLOWED_SHARE = 0.9
 _BOARD_REACHES = ("ssh:", "child:")
-_BOARD: Backend | None = None
+_BOARD = BoardBackend()
 """Serves the devices that the agent reaches, whatever the runtime's name."""
 
 
@@ -118,7 +119,7 @@ def backend_of(device: Device, run: RunSpec, backends: Mapping[str, Backend] = B
     offered = [name for name in device.backends if is_board or name in backends]
     if run.runtime not in offered:
         raise unknown_name("runtime", run.runtime, offered, f"choose a runtime of {device.name}")
-    backend = _BOARD if is_board and _BOARD is not None else backends[run.runtime]
+    backend = _BOARD if is_board else backends[run.runtime]
     _check_offer("precision", run.precision, backend.precisions, run)
     _check_offer("layout", run.layout, backend.layouts, run)
     cores = telemetry.cpu().cores

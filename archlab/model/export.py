@@ -36,13 +36,14 @@ _MAX_BYTES = 2**31 - 1
 _FLOATS = {onnx.TensorProto.DataType.Value(name) for name in ("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE")}
 
 
-def to_onnx(module: nn.Module, input_shape: tuple[int, ...], path: Path | None = None) -> bytes:
+def to_onnx(module: nn.Module, input_shape: tuple[int, ...], path: Path | None = None, *, opset: int = OPSET) -> bytes:
     """Write a network as ONNX, in eval mode, with static shapes and the weights inside.
 
     Args:
         module: The network; give it as it shall run, e.g. from `deploy`. It stays as it is.
         input_shape: `(B, C, H, W)`.
         path: Also write the file there, in one step.
+        opset: ONNX's version of operators; another than `OPSET` is for runtimes too old for it.
 
     Returns:
         The file's bytes. The input is called ``input``; nodes are called after the modules they come from.
@@ -53,17 +54,17 @@ def to_onnx(module: nn.Module, input_shape: tuple[int, ...], path: Path | None =
     _check_size(module)
     dtype = next((p.dtype for p in module.parameters()), torch.float32)
     with _eval_mode(module):
-        data = _written(module, input_shape, dtype)
+        data = _written(module, input_shape, dtype, opset)
     if path is not None:
         write_bytes(path, data)
     return data
 
 
-def _written(module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype) -> bytes:
-    if isinstance(module, _OURS):
+def _written(module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype, opset: int) -> bytes:
+    if isinstance(module, _OURS) and opset == OPSET:
         with contextlib.suppress(UnwrittenError):
-            return write_onnx(module, input_shape, dtype, OPSET)
-    return trace_onnx(module, input_shape, dtype, OPSET)
+            return write_onnx(module, input_shape, dtype, opset)
+    return trace_onnx(module, input_shape, dtype, opset)
 
 
 @contextlib.contextmanager
