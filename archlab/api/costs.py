@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from archlab.api.arguments import checked
 from archlab.api.breakdown import Breakdown, counted, estimated, measured
 from archlab.api.target import Target, resolve
 from archlab.api.timing import deployed, digest_of, measure_rows
@@ -79,6 +80,7 @@ class Profile:
         return f"latency: {value} (interval {interval(ends)}), {self.latency['source']}"
 
 
+@checked
 def profile(
     model: str,
     *,

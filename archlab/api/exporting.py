@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from archlab.api.arguments import checked
 from archlab.api.networks import create
 from archlab.api.target import resolve
 from archlab.errors import SpecError, four_parts, unknown_name
@@ -19,6 +20,7 @@ __all__ = ["FORMATS", "export", "spec_yaml"]
 FORMATS = ("onnx", "safetensors", "spec")
 
 
+@checked
 def export(
     model: str,
     *,

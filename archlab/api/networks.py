@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
+from archlab.api.arguments import checked
 from archlab.api.target import resolve
 from archlab.errors import SpecError, four_parts, unknown_name
 from archlab.families import FAMILIES, all_published
@@ -16,6 +17,7 @@ from archlab.model.deploy import deploy
 __all__ = ["create", "deploy", "model_rows", "models"]
 
 
+@checked
 def model_rows(family: str | None = None) -> list[dict[str, Any]]:
     """List every published network as plain rows: name, family, resolution, params, macs, top1, source."""
     if family is not None and family not in FAMILIES:
@@ -35,6 +37,7 @@ def model_rows(family: str | None = None) -> list[dict[str, Any]]:
     ]
 
 
+@checked
 def models(family: str | None = None) -> pd.DataFrame:
     """List every published network: params, multiply-adds, published ImageNet top-1 (%) and where it was read.
 
@@ -44,6 +47,7 @@ def models(family: str | None = None) -> pd.DataFrame:
     return pd.DataFrame(model_rows(family))
 
 
+@checked
 def create(
     model: str,
     *,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from archlab.api.arguments import checked
 from archlab.api.target import resolve
 from archlab.errors import ArchlabError, SpecError, four_parts, unknown_name
 from archlab.proxy import DEFAULT, PROXIES
@@ -26,6 +27,7 @@ def proxies() -> pd.DataFrame:
     return pd.DataFrame(proxy_rows())
 
 
+@checked
 def score_rows(
     model: str,
     *,
@@ -60,6 +62,7 @@ def score_rows(
     return rows
 
 
+@checked
 def score(model: str, *, proxies: Sequence[str] | None = None, seed: int = 0) -> pd.DataFrame:
     """Score a network without training; higher is better, and only values of one score compare.
 

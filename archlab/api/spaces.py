@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from archlab import space as space_room
+from archlab.api.arguments import checked
 from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import Device, run_for
 from archlab.device.catalog import device as find_device
@@ -45,6 +46,7 @@ def spaces() -> pd.DataFrame:
     return pd.DataFrame(space_rows())
 
 
+@checked
 def show_space(
     name: str,
     *,
@@ -92,6 +94,7 @@ def _measured_on(place: Device) -> Callable[[ArchSpec], Reading] | None:
     return measured
 
 
+@checked
 def describe_space(name: str, **options: Any) -> pd.DataFrame:
     """One row per axis of a space; `show_space` of the same arguments gives its size and range of costs."""
     return pd.DataFrame(show_space(name, **options)["axes"])

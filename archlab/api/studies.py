@@ -11,6 +11,7 @@ from torch import nn
 
 from archlab import reports
 from archlab import space as space_room
+from archlab.api.arguments import checked
 from archlab.api.progress import show_progress
 from archlab.errors import PlanError, StudyError, four_parts
 from archlab.figures import draw_front
@@ -108,6 +109,7 @@ class Study:
         """The published models on the same device with the same settings."""
         return tables.published_table(self._files)
 
+    @checked
     def best(self, budget_ms: float | None = None) -> Found:
         """The highest score whose latency interval ends under a budget.
 
@@ -156,6 +158,7 @@ class Study:
         ]
 
 
+@checked
 def search(
     *,
     budget_ms: float,
@@ -218,11 +221,13 @@ def search(
     return Study(folder, is_finished=found.is_finished)
 
 
+@checked
 def load(folder: str | Path) -> Study:
     """Load a study folder."""
     return Study(Path(folder))
 
 
+@checked
 def report(*folders: str | Path) -> dict[str, Any]:
     """Write report.html, front.csv and the figure of the front; several studies are compared in the first folder.
 
@@ -233,6 +238,7 @@ def report(*folders: str | Path) -> dict[str, Any]:
     return {"report": str(written.report), "figures": [str(path) for path in written.figures]}
 
 
+@checked
 def work(*, storage: str, study: str) -> dict[str, Any]:
     """Work on a study that another process started; says how many networks this process closed."""
     return {"study": study, "storage": without_password(storage), "trials": engine.work(storage, study)}

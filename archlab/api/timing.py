@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
+from archlab.api.arguments import checked
 from archlab.api.target import Target, resolve
 from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import Device, RunSpec, run_for
@@ -22,6 +23,7 @@ PREDICTOR = "roofline"
 _POWER = ("power_w", "idle_power_w", "energy_mj")
 
 
+@checked
 def measure_rows(
     models: Sequence[str],
     *,
@@ -50,6 +52,7 @@ def measure_rows(
     return [row(target, place, run) for target in targets]
 
 
+@checked
 def measure(models: str | Sequence[str], *, device: str, **options: Any) -> pd.DataFrame:
     """Measure networks on a device; one that cannot be reached is estimated, and `source` says so.
 
