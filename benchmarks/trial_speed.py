@@ -1,0 +1,190 @@
+"""What surrounds a measurement? CPU time of each step of a measured trial, and of its ONNX file beside torch's way.
+
+Random networks of a space are evaluated as a search on this CPU does it: built, folded, written as ONNX, hashed,
+loaded into ONNX Runtime, run, scored. The first table times the steps one by one, and torch's TorchScript exporter on
+the same networks in the same run; both files are checked to give the same outputs. The second times whole trials, once
+in all and once less the runs of the network. Times are CPU times of this process with one thread, so other processes
+hardly move them. Run it as
+
+    python benchmarks/trial_speed.py [--networks N] [--trials N] [--space NAME] > FILE
+
+The run of 100 networks that is committed beside this file, `trial_speed.txt`, says what was reached.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from unittest import mock
+
+import numpy as np
+import onnxruntime
+import torch
+
+from archlab.cost.count import count
+from archlab.cost.trace import trace
+from archlab.device.backends.ort import OrtBackend, OrtHandle
+from archlab.device.cache import MeasurementCache
+from archlab.device.catalog import RunSpec, device
+from archlab.device.measurement import Samples
+from archlab.device.runtime import Workload
+from archlab.model.build import build
+from archlab.model.deploy import deploy
+from archlab.model.export import OPSET, graph_hash, to_onnx
+from archlab.model.export_torch import trace_onnx
+from archlab.proxy import score
+from archlab.space import SearchSpace, load
+from archlab.spec import ArchSpec
+from archlab.study.evaluate import Evaluator
+from archlab.study.plan import StudyPlan
+
+__all__ = ["main"]
+
+Result = TypeVar("Result")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Times:
+    """CPU milliseconds per network."""
+
+    mean_ms: float
+    median_ms: float
+    p90_ms: float
+    max_ms: float
+    n: int
+
+
+class Clock:
+    """Adds up the CPU time of each step by its name."""
+
+    def __init__(self) -> None:
+        self.times_ms: dict[str, list[float]] = {}
+
+    def time(self, name: str, call: Callable[[], Result]) -> Result:
+        """Call and note how long it took."""
+        began = time.process_time()
+        result = call()
+        self.times_ms.setdefault(name, []).append((time.process_time() - began) * 1e3)
+        return result
+
+    def rows(self) -> dict[str, Times]:
+        """Summarise every step."""
+        return {name: _summary(times_ms) for name, times_ms in self.times_ms.items()}
+
+
+def main() -> int:
+    """Print two tables, then one JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", type=int, default=100, help="distinct random points (default: 100)")
+    parser.add_argument("--trials", type=int, default=40, help="of these, evaluated as a whole (default: 40)")
+    parser.add_argument("--space", default="hybrid", help="a search space by name, or its file (default: hybrid)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random points (default: 0)")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    specs = _draw(load(options.space), options.networks, options.seed)
+    _steps(specs[0], Clock())  # what a first call costs is not a step's
+    clock = Clock()
+    difference = max(_steps(spec, clock) for spec in specs)
+    steps, trials = clock.rows(), _trials(specs[: options.trials], options.space)
+    _print_table("steps", steps)
+    _print_table("trials", trials)
+    ratio = steps["onnx by torch"].median_ms / steps["onnx"].median_ms
+    print(
+        f"torch's exporter / ours: {ratio:.1f}; outputs of both files differ by at most {difference:.1e} of the largest"
+    )
+    document: dict[str, Any] = {
+        "space": options.space,
+        "seed": options.seed,
+        "steps": {name: dataclasses.asdict(row) for name, row in steps.items()},
+        "trials": {name: dataclasses.asdict(row) for name, row in trials.items()},
+        "ratio": ratio,
+        "difference": difference,
+        "torch": torch.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "python": platform.python_version(),
+        "cpu": device("cpu").title,
+        "load": round(os.getloadavg()[0], 1),
+    }
+    print(json.dumps(document))
+    return 0 if difference < 1e-4 else 1
+
+
+def _steps(spec: ArchSpec, clock: Clock) -> float:
+    """Time every step on one network; how far the outputs of the two files are apart, as a share of the largest."""
+    shape = (1, 3, spec.resolution, spec.resolution)
+    place, run = device("cpu"), RunSpec()
+    clock.time("count", lambda: count(trace(spec)))
+    module = clock.time("build", lambda: build(spec))
+    folded = clock.time("fold", lambda: deploy(module))
+    data = clock.time("onnx", lambda: to_onnx(folded, shape))
+    older = clock.time("onnx by torch", lambda: trace_onnx(folded, shape, torch.float32, OPSET))
+    clock.time("hash", lambda: graph_hash(data))
+    clock.time("fingerprint", lambda: OrtBackend().fingerprint(place))
+    workload = Workload(module=folded, onnx=data, input_shape=shape)
+    handle = clock.time("session", lambda: OrtBackend().prepare(workload, place, run))
+    clock.time("first run", lambda: handle.run(1))
+    clock.time("score", lambda: score("naswot_params", spec))
+    other = OrtBackend().prepare(dataclasses.replace(workload, onnx=older), place, run)
+    ours, theirs = handle.outputs()[0], other.outputs()[0]
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+def _trials(specs: list[ArchSpec], space: str) -> dict[str, Times]:
+    """Evaluate networks as a search does; the whole, and what is left without the runs of the network."""
+    plan = StudyPlan(budget_ms=1e5, device="cpu", space=space, measure_s=0.3)
+    running_ms = [0.0]
+
+    def run(handle: OrtHandle, runs: int, of: Callable[[OrtHandle, int], Samples] = OrtHandle.run) -> Samples:
+        began = time.process_time()
+        samples = of(handle, runs)
+        running_ms[0] += (time.process_time() - began) * 1e3
+        return samples
+
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(OrtHandle, "run", run):
+        evaluator = Evaluator(plan, MeasurementCache(Path(folder) / "cache.sqlite"))
+        evaluator.evaluate(specs[0])
+        for spec in specs[1:]:
+            running_ms[0] = 0.0
+            clock.time("whole trial", lambda spec=spec: evaluator.evaluate(spec))  # type: ignore[misc]
+            clock.times_ms.setdefault("less its runs", []).append(clock.times_ms["whole trial"][-1] - running_ms[0])
+    return clock.rows()
+
+
+def _draw(space: SearchSpace, networks: int, seed: int) -> list[ArchSpec]:
+    rng = random.Random(seed)
+    specs: dict[str, ArchSpec] = {}
+    while len(specs) < networks:
+        spec = space.decode(space.sample(rng))
+        specs[spec.digest] = spec
+    return list(specs.values())
+
+
+def _print_table(title: str, rows: dict[str, Times]) -> None:
+    print(f"{title + ', CPU ms':24}{'mean':>9}{'median':>9}{'p90':>9}{'max':>9}{'n':>6}")
+    for name, row in rows.items():
+        print(f"{name:24}{row.mean_ms:9.2f}{row.median_ms:9.2f}{row.p90_ms:9.2f}{row.max_ms:9.2f}{row.n:6}")
+
+
+def _summary(times_ms: list[float]) -> Times:
+    p90 = statistics.quantiles(times_ms, n=10)[-1] if len(times_ms) > 1 else times_ms[0]
+    return Times(
+        mean_ms=statistics.fmean(times_ms),
+        median_ms=statistics.median(times_ms),
+        p90_ms=p90,
+        max_ms=max(times_ms),
+        n=len(times_ms),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
