@@ -3,7 +3,7 @@
 ``python -m archlab.study.again`` reads one JSON document from stdin, ``{plan, anchor_ms, networks: [{digest, spec}]}``,
 and writes a JSON line per network, in the order given; a noisy one is measured once more at the end and counts by its
 steadier result. Before each network the anchor is measured: while the device is not what it was in the search, by more
-than 3 %, it waits for calm; the line says what was left of the drift.
+than 3 %, it waits for calm, for a while; the line says what was left of the drift.
 """
 
 import json
@@ -23,13 +23,13 @@ from archlab.spec import ArchSpec
 from archlab.study.anchor import ANCHOR, DRIFT_SHARE
 from archlab.study.plan import StudyPlan
 
-__all__ = ["MEASURE_S", "main", "rows", "wait_for_calm"]
+__all__ = ["MEASURE_S", "CalmWait", "main", "rows"]
 
 MEASURE_S = 5.0
 """A second measurement may take so long, or as long as the first if that is longer."""
 
 _ANCHOR_S = 1.0
-_WAIT_S, _PATIENCE = 3.0, 8
+_WAIT_S, _PATIENCE = 3.0, 4
 
 
 def main() -> None:
@@ -37,36 +37,50 @@ def main() -> None:
     order = json.load(sys.stdin)
     plan = StudyPlan.from_dict(order["plan"])
     expected = order.get("anchor_ms")
-
-    def anchor_ms() -> float:
-        return _measured(published(ANCHOR).spec, plan, max_s=_ANCHOR_S).median_ms
-
-    def calm() -> float | None:
-        return None if expected is None else wait_for_calm(anchor_ms, expected)
-
+    wait = CalmWait(lambda: _measured(published(ANCHOR).spec, plan, max_s=_ANCHOR_S).median_ms, expected)
     try:
-        for row in rows(order["networks"], lambda spec: _measured(spec, plan), calm):
+        for row in rows(order["networks"], lambda spec: _measured(spec, plan), wait):
             _write(row)
     except ArchlabError as error:
         _write({"error": str(error)})
         sys.exit(1)
 
 
-def wait_for_calm(
-    anchor_ms: Callable[[], float], expected_ms: float, *, sleep: Callable[[float], object] = time.sleep
-) -> float:
-    """Measure the anchor until it takes at most 3 % more than expected, or patience ends.
+class CalmWait:
+    """Waits until the device is what it was in the search; where it stays away, only the first call waits.
 
-    Returns:
-        How far the last reading lies from what was expected, as a share.
+    Args:
+        anchor_ms: Measures the anchor, in ms.
+        expected_ms: What it took in the search; None where it was not measured, and nothing is waited for.
+        sleep: Waits so many seconds.
     """
-    drift = anchor_ms() / expected_ms - 1
-    for _ in range(_PATIENCE):
+
+    def __init__(
+        self,
+        anchor_ms: Callable[[], float],
+        expected_ms: float | None,
+        *,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._anchor_ms, self._expected_ms, self._sleep = anchor_ms, expected_ms, sleep
+        self._patience = _PATIENCE
+
+    def __call__(self) -> float | None:
+        """Measure the anchor until it takes at most 3 % more than expected, or patience ends.
+
+        Returns:
+            How far the last reading lies from what was expected, as a share.
+        """
+        if self._expected_ms is None:
+            return None
+        drift = self._anchor_ms() / self._expected_ms - 1
+        while drift > DRIFT_SHARE and self._patience > 0:
+            self._patience -= 1
+            self._sleep(_WAIT_S)
+            drift = self._anchor_ms() / self._expected_ms - 1
         if drift <= DRIFT_SHARE:
-            break
-        sleep(_WAIT_S)
-        drift = anchor_ms() / expected_ms - 1
-    return drift
+            self._patience = _PATIENCE
+        return drift
 
 
 def rows(

@@ -131,13 +131,26 @@ def test_a_noisy_one_is_measured_once_more_after_the_others() -> None:
 
 def test_it_waits_for_calm_as_long_as_patience_lasts() -> None:
     waits: list[float] = []
-    readings = [10.5, 10.4, 10.2, 9.0]
-    assert again.wait_for_calm(lambda: readings.pop(0), 10.0, sleep=waits.append) == pytest.approx(0.02)
+    readings = [10.5, 10.4, 10.2, 8.0]
+    wait = again.CalmWait(lambda: readings.pop(0), 10.0, sleep=waits.append)
+    assert wait() == pytest.approx(0.02)
     assert waits == [3.0, 3.0]
-    assert again.wait_for_calm(lambda: 8.0, 10.0, sleep=waits.append) == pytest.approx(-0.2)  # faster is no trouble
+    assert wait() == pytest.approx(-0.2)  # faster is no trouble
     assert len(waits) == 2
-    assert again.wait_for_calm(lambda: 11.0, 10.0, sleep=waits.append) == pytest.approx(0.1)
-    assert len(waits) == 2 + 8
+
+
+def test_where_the_device_stays_away_only_the_first_network_waits() -> None:
+    waits: list[float] = []
+    readings = [11.0] * 6 + [10.0] + [11.0] * 5
+    wait = again.CalmWait(lambda: readings.pop(0), 10.0, sleep=waits.append)
+    assert wait() == pytest.approx(0.1)
+    assert len(waits) == 4
+    assert wait() == pytest.approx(0.1)
+    assert len(waits) == 4
+    assert wait() == 0.0
+    assert wait() == pytest.approx(0.1)
+    assert len(waits) == 8  # after a calm reading it has patience again
+    assert again.CalmWait(lambda: 1.0, None)() is None
 
 
 def test_the_drift_stands_in_the_row() -> None:
