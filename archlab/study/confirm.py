@@ -5,6 +5,7 @@ second number is over the budget stays on the front and is marked. A network tha
 third time when the search goes on.
 """
 
+import contextlib
 import dataclasses
 import json
 import random
@@ -131,8 +132,9 @@ def fresh_process(plan: StudyPlan, networks: Sequence[Record], anchor_ms: float 
         try:
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(json.dumps(order))
-            process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # a process that broke at once says why below
+                process.stdin.write(json.dumps(order))
+                process.stdin.close()
             for line in process.stdout:
                 row = json.loads(line)
                 if "error" in row:
