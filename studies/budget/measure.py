@@ -1,9 +1,9 @@
 """Search five times with different seeds on this machine, then measure every front once more: is the budget kept?
 
-    python studies/budget/measure.py OUT [--budget-ms 20] [--seeds 5] [--trials 60]
+    python studies/budget/measure.py OUT [--budget-ms 20] [--seeds 5] [--trials 40]
 
-Each search runs as `archlab search` does, with a measurement cache of its own, and confirms its front itself. The audit
-comes after all searches: every network of every front, and of the baseline's fronts, in random order, each in a process
+Each search runs as `archlab search` does and confirms its front itself; they share a measurement cache, as the searches
+of one user do, which the second measurements never see. The audit comes after all searches: every network of every front, and of the baseline's fronts, in random order, each in a process
 of its own. The baseline knows only the plain mean of the wall times of the same runs, measured once: it takes a network
 for feasible when that mean is within the budget.
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--budget-ms", type=float, default=20.0)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--trials", type=int, default=40)
     asked = parser.parse_args()
     folders = [asked.out / f"seed-{seed}" for seed in range(asked.seeds)]
     for seed, folder in enumerate(folders):
@@ -54,7 +54,7 @@ def _search(folder: Path, seed: int, budget_ms: float, trials: int) -> None:
     words = [sys.executable, "-c", _SEARCH, "search", "--budget-ms", f"{budget_ms:g}", "--device", "cpu"]
     words += ["--trials", str(trials), "--seed", str(seed), "--out", str(folder)]
     folder.parent.mkdir(parents=True, exist_ok=True)
-    cache = (folder.parent / f"cache-{seed}.sqlite").resolve()
+    cache = (folder.parent / "cache.sqlite").resolve()
     with (folder.parent / f"seed-{seed}.log").open("a") as log:
         subprocess.run(words, check=True, stdout=log, stderr=log, env={**os.environ, "ARCHLAB_CACHE": str(cache)})
     print(f"searched {folder}", flush=True)
