@@ -72,7 +72,7 @@ def _explain(error: OSError, path: Path) -> NoReturn:
                 f"cannot write {path.name}: the disk is full",
                 given=str(path),
                 allowed="a folder with free space",
-                do="free some space or choose another --out; nothing written before is lost",
+                do="free some space or choose another folder; nothing written before is lost",
             )
         ) from None
     raise error

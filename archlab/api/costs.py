@@ -161,7 +161,7 @@ def _check_no_run(asked: dict[str, Any]) -> None:
                 four_parts(
                     f"{name} without a device says nothing",
                     given=f"--{name} {value}",
-                    allowed=f"--{name} together with --device",
-                    do="name a device, e.g. --device cpu",
+                    allowed=f"{name} together with a device",
+                    do="name a device, e.g. cpu",
                 )
             )

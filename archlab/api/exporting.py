@@ -72,7 +72,7 @@ def _spec_of(model: str, spec: ArchSpec | None) -> ArchSpec:
             four_parts(
                 "networks of timm have no spec",
                 given=model,
-                allowed="--format onnx or safetensors",
+                allowed="format onnx or safetensors",
                 do="choose another format",
             )
         )

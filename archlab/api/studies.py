@@ -254,9 +254,9 @@ def _front_specs(folder: Path, space: str) -> list[ArchSpec]:
         raise PlanError(
             four_parts(
                 f"no network of that front lies in the space {space!r}",
-                given=f"--from {folder}, a study of {files.plan.space} with {len(front)} networks on its front",
+                given=f"{folder}, a study of {files.plan.space} with {len(front)} networks on its front",
                 allowed="a study whose networks the space holds",
-                do=f"search the space {files.plan.space!r}, or leave --from out",
+                do=f"search the space {files.plan.space!r}, or leave that study out",
             )
         )
     return inside

@@ -108,7 +108,7 @@ def _of_module(name: str, module: nn.Module, resolution: int) -> Target:
                 f"{name} does not run on images of that side",
                 given=f"{resolution} px",
                 allowed=" ".join(str(error).split())[:160] or "the side it was made for",
-                do="leave --resolution out",
+                do="leave resolution out",
             )
         ) from None
     return Target(name=name, spec=None, family=None, resolution=resolution, module=module)

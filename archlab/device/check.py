@@ -132,7 +132,7 @@ def _load() -> str | tuple[str, str]:
 def _driver() -> str:
     found = nvml.gpus()
     if not found:
-        raise StepFailed("no NVIDIA driver answers (NVML)", "install NVIDIA's driver, or choose --device cpu")
+        raise StepFailed("no NVIDIA driver answers (NVML)", "install NVIDIA's driver, or choose device cpu")
     return ", ".join(map(str, found))
 
 

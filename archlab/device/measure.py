@@ -110,9 +110,9 @@ def backend_of(device: Device, run: RunSpec, backends: Mapping[str, Backend] = B
         raise DeviceUnreachable(
             four_parts(
                 f"device {device.name!r} cannot be measured: nothing answers for it",
-                given=f"--device {device.name}",
-                allowed="cpu is measured; others are estimated",
-                do="take the estimate (its source begins with 'estimated:') or choose --device cpu",
+                given=f"device {device.name}",
+                allowed="devices of this machine and boards that were added",
+                do="take the estimate (its source begins with 'estimated:') or choose device cpu",
             )
         )
     is_board = device.reach.startswith(_BOARD_REACHES)
@@ -127,9 +127,9 @@ def backend_of(device: Device, run: RunSpec, backends: Mapping[str, Backend] = B
         raise DeviceError(
             four_parts(
                 "threads do not fit the machine",
-                given=f"--threads {run.threads}",
+                given=f"threads {run.threads}",
                 allowed=f"1 to {cores}, the cores this process may use",
-                do="lower --threads",
+                do="lower threads",
             )
         )
     return backend
@@ -197,6 +197,6 @@ def _check_offer(what: str, given: str, offered: tuple[str, ...], run: RunSpec) 
                 f"runtime {run.runtime!r} does not offer this {what}",
                 given=f"{what} {given!r}",
                 allowed=", ".join(offered),
-                do=f"choose --{what} {offered[0]} or another runtime",
+                do=f"choose {what} {offered[0]} or another runtime",
             )
         )

@@ -50,7 +50,7 @@ class StudyFolder:
                     "cannot make the study folder",
                     given=f"{self.path} ({error.strerror})",
                     allowed="a folder that can be written",
-                    do="choose another --out",
+                    do="choose another study folder (out)",
                 )
             ) from None
 
@@ -78,8 +78,8 @@ class StudyFolder:
                 four_parts(
                     f"{len(missing)} networks of trials.jsonl are not in the storage",
                     given=f"{self.path} with {storage}",
-                    allowed="the journal.log or --storage that the study was made with",
-                    do="restore it, or choose another --out; nothing was overwritten",
+                    allowed="the journal.log or storage that the study was made with",
+                    do="restore it, or choose another study folder (out); nothing was overwritten",
                 )
             )
 

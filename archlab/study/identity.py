@@ -33,8 +33,8 @@ def check_unchanged(device: str, before: Fingerprint, now: Fingerprint) -> None:
                 f"the device {device} changed during the search: {_words(found)}",
                 given=", ".join(f"{key} {new}" for key, (_, new) in found.items()),
                 allowed=", ".join(f"{key} {old}" for key, (old, _) in found.items()) + ", as at the study's start",
-                do="set it back and run the same command again, nothing is lost; or choose another --out for the "
-                "device as it is now, for latencies of both never stand on one axis",
+                do="set it back and run the same command again, nothing is lost; or choose another study folder (out) "
+                "for the device as it is now, for latencies of both never stand on one axis",
             )
         )
 
@@ -62,7 +62,7 @@ def check_resumed(device: str, before: Fingerprint | None, now: Fingerprint, whe
                 f"the study in {where} was {was} on {device}, which is {is_now} now",
                 given=f"{device}, {is_now}",
                 allowed=f"{device}, {was}: one axis never mixes both",
-                do=f"choose another --out, or undo it with: {undo} {device}; nothing was overwritten",
+                do=f"choose another study folder (out), or undo it with: {undo} {device}; nothing was overwritten",
             )
         )
     found = changes(before, now)
@@ -71,7 +71,7 @@ def check_resumed(device: str, before: Fingerprint | None, now: Fingerprint, whe
             f"the device {device} is not what it was when the study in {where} began: {_words(found)}",
             given=", ".join(f"{key} {new}" for key, (_, new) in found.items()),
             allowed=", ".join(f"{key} {old}" for key, (old, _) in found.items()),
-            do="set it back, or choose another --out for the device as it is now; nothing was overwritten",
+            do="set it back, or choose another study folder (out) for the device as it is now; nothing was overwritten",
         )
     )
 

@@ -125,6 +125,6 @@ def _damaged(where: str, what: str) -> StudyError:
             f"{where} is damaged",
             given=what[:160],
             allowed="records as archlab search writes them",
-            do="restore the file from a copy, or search again into another --out; nothing was overwritten",
+            do="restore the file from a copy, or search again into another study folder (out); nothing was overwritten",
         )
     )

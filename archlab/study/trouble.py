@@ -38,7 +38,7 @@ def check_same(plan: StudyPlan, space_digest: str, stored: Mapping[str, Any], wh
                 f"the study in {where} searched another version of the space {plan.space}",
                 given=f"a space with digest {space_digest}",
                 allowed=f"the space with digest {stored['space_digest']}",
-                do=f"restore the space file or choose another --out; {_HOLD}",
+                do=f"restore the space file or choose another study folder (out); {_HOLD}",
             )
         )
     if field is None:
@@ -49,7 +49,7 @@ def check_same(plan: StudyPlan, space_digest: str, stored: Mapping[str, Any], wh
             f"the study in {where} has another {field}",
             given=f"{field} {new}",
             allowed=f"{field} {old}; only trials, minutes and storage may change",
-            do=f"repeat the first command, or choose another --out; {_HOLD}",
+            do=f"repeat the first command, or choose another study folder (out); {_HOLD}",
         )
     )
 
@@ -61,7 +61,7 @@ def damaged(where: str, error: Exception) -> StudyError:
             f"the study storage {where} is damaged",
             given=_brief(error),
             allowed="a journal or database as Optuna wrote it",
-            do=f"restore it from a copy, or choose another --out; {_HOLD}",
+            do=f"restore it from a copy, or choose another study folder (out); {_HOLD}",
         )
     )
 
@@ -114,7 +114,7 @@ def no_folder(where: str) -> StudyError:
             "the study folder has no usable journal",
             given=where,
             allowed="a folder of archlab search, or a new one",
-            do=f"choose another --out; {_HOLD}",
+            do=f"choose another study folder (out); {_HOLD}",
         )
     )
 
@@ -126,7 +126,7 @@ def no_storage(url: str, error: Exception) -> PlanError:
             "cannot open the storage",
             given=f"{without_password(url)} ({_brief(error)})",
             allowed="an Optuna storage URL whose database answers and whose driver is installed",
-            do="check the URL; without --storage a journal in the study folder is used",
+            do="check the URL; without storage a journal in the study folder is used",
         )
     )
 
@@ -138,7 +138,7 @@ def no_url(url: str) -> PlanError:
             "no storage URL",
             given=without_password(url),
             allowed="sqlite:///FILE, postgresql+psycopg://…, mysql+pymysql://…, journal:FILE",
-            do="leave --storage out to use a journal in the study folder",
+            do="leave storage out to use a journal in the study folder",
         )
     )
 
@@ -149,7 +149,7 @@ def no_study(name: str, where: str) -> StudyError:
         four_parts(
             f"no study {name!r} in the storage",
             given=where,
-            allowed="a study that archlab search --storage started; its name is that of its --out folder",
+            allowed="a study that a search with this storage started; its name is that of its study folder",
             do="start the search first, then its workers",
         )
     )
@@ -162,7 +162,7 @@ def unreachable(plan: StudyPlan, smallest_ms: float, source: str) -> PlanError:
             f"no network of the space {plan.space} is known to meet {plan.budget_ms:g} ms on {plan.device}",
             given=f"{plan.budget_ms:g} ms",
             allowed=f"{smallest_ms:.3g} ms or more, the smallest upper end of a latency's interval found ({source})",
-            do="raise --budget-ms, or choose another --space or --device",
+            do="raise budget_ms, or choose another space or device",
         )
     )
 

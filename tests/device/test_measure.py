@@ -163,9 +163,9 @@ def test_a_device_without_a_way_to_it(name: str) -> None:
     with pytest.raises(DeviceUnreachable) as error:
         backend_of(DEVICES[name], RunSpec(runtime="trtexec", precision="fp16"))
     assert str(error.value) == (
-        f"device '{name}' cannot be measured: nothing answers for it; given: --device {name}; "
-        "allowed: cpu is measured; others are estimated; "
-        "take the estimate (its source begins with 'estimated:') or choose --device cpu"
+        f"device '{name}' cannot be measured: nothing answers for it; given: device {name}; "
+        "allowed: devices of this machine and boards that were added; "
+        "take the estimate (its source begins with 'estimated:') or choose device cpu"
     )
 
 
@@ -179,7 +179,7 @@ def test_a_precision_that_is_not_on_offer() -> None:
         backend_of(CPU, RunSpec(precision="fp16"))
     assert str(error.value) == (
         "runtime 'ort' does not offer this precision; given: precision 'fp16'; allowed: fp32; "
-        "choose --precision fp32 or another runtime"
+        "choose precision fp32 or another runtime"
     )
 
 
@@ -190,7 +190,7 @@ def test_a_layout_that_is_not_on_offer() -> None:
 
 @pytest.mark.parametrize("threads", [0, 10_000])
 def test_threads_that_the_machine_does_not_have(threads: int) -> None:
-    with pytest.raises(DeviceError, match=rf"given: --threads {threads}; allowed: 1 to \d+, .*; lower --threads"):
+    with pytest.raises(DeviceError, match=rf"given: threads {threads}; allowed: 1 to \d+, .*; lower threads"):
         backend_of(CPU, RunSpec(threads=threads))
 
 

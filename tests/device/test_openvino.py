@@ -141,7 +141,9 @@ def test_its_own_counters_say_where_the_time_goes(workload: Workload) -> None:
 @needs_openvino
 def test_what_it_cannot_read_is_said() -> None:
     broken = Workload(module=nn.Identity(), onnx=b"no network", input_shape=SHAPE)
-    with pytest.raises(DeviceError, match=r"OpenVINO cannot compile this network; given: .*; allowed: .*--runtime ort"):
+    with pytest.raises(
+        DeviceError, match=r"OpenVINO cannot compile this network; given: .*; allowed: .*try runtime ort"
+    ):
         OpenVinoBackend().prepare(broken, CPU, RunSpec(runtime="openvino"))
 
 
@@ -150,7 +152,7 @@ def test_without_openvino_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, wo
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     monkeypatch.setattr(gate.importlib, "import_module", absent)
-    message = r"OpenVINO is not installed; given: --runtime openvino; allowed: .*pip install 'archlab\[openvino\]'"
+    message = r"OpenVINO is not installed; given: runtime openvino; allowed: .*pip install 'archlab\[openvino\]'"
     with pytest.raises(DeviceError, match=message):
         OpenVinoBackend().fingerprint(CPU)
     with pytest.raises(DeviceError, match=message):

@@ -69,5 +69,7 @@ def test_a_damaged_run_file_is_written_again(text: str, tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StudyError, match=r"cannot make the study folder; given: .*; allowed: .*; choose another --out"):
+    with pytest.raises(
+        StudyError, match=r"cannot make the study folder; given: .*; allowed: .*; choose another study folder"
+    ):
         StudyFolder(tmp_path / "file" / "s").make()

@@ -25,7 +25,7 @@ def test_a_change_in_mid_search() -> None:
     assert str(error.value) == (
         "the device orin changed during the search: power_mode was MAXN and is 30W; given: power_mode 30W; allowed: "
         "power_mode MAXN, as at the study's start; set it back and run the same command again, nothing is lost; or "
-        "choose another --out for the device as it is now, for latencies of both never stand on one axis"
+        "choose another study folder (out) for the device as it is now, for latencies of both never stand on one axis"
     )
 
 
@@ -41,8 +41,8 @@ def test_a_changed_device_is_refused() -> None:
     assert str(error.value) == (
         "the device orin is not what it was when the study in journal.log began: clock was 1300 and is not told, fan "
         "was not told and is quiet, power_mode was MAXN and is 30W; given: clock not told, fan quiet, power_mode 30W; "
-        "allowed: clock 1300, fan not told, power_mode MAXN; set it back, or choose another --out for the device as it "
-        "is now; nothing was overwritten"
+        "allowed: clock 1300, fan not told, power_mode MAXN; set it back, or choose another study folder "
+        "(out) for the device as it is now; nothing was overwritten"
     )
 
 

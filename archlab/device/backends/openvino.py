@@ -142,7 +142,7 @@ def _compiled(onnx: bytes, run: RunSpec, **more: Any) -> Any:
                 "OpenVINO cannot compile this network",
                 given=" ".join(str(error).split())[:200],
                 allowed=f"graphs that openvino {openvino.__version__.split('-')[0]} knows",
-                do="try --runtime ort",
+                do="try runtime ort",
             )
         ) from None
     found = _precision(compiled)
@@ -150,9 +150,9 @@ def _compiled(onnx: bytes, run: RunSpec, **more: Any) -> Any:
         raise DeviceError(
             four_parts(
                 f"OpenVINO computes in {found} on this CPU, whatever it is told",
-                given=f"--precision {run.precision}",
+                given=f"precision {run.precision}",
                 allowed=found,
-                do=f"choose --precision {found} or another runtime",
+                do=f"choose precision {found} or another runtime",
             )
         )
     return compiled
@@ -171,8 +171,8 @@ def _openvino() -> Any:
         raise DeviceError(
             four_parts(
                 "OpenVINO is not installed",
-                given="--runtime openvino",
+                given="runtime openvino",
                 allowed="any runtime that is installed",
-                do="pip install 'archlab[openvino]', or choose --runtime ort",
+                do="pip install 'archlab[openvino]', or choose runtime ort",
             )
         ) from None

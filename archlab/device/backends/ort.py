@@ -154,7 +154,7 @@ def _session(onnx: bytes, options: Any) -> Any:
                 "ONNX Runtime cannot load this network",
                 given=reason,
                 allowed=f"graphs that onnxruntime {onnxruntime.__version__} knows",
-                do="try --runtime torch, or another version of onnxruntime",
+                do="try runtime torch, or another version of onnxruntime",
             )
         ) from None
 

@@ -147,7 +147,7 @@ def _dropped() -> DeviceError:
     return DeviceError(
         four_parts(
             "what torch.compile had made was dropped when another network was compiled",
-            given="two networks for --runtime torch_compiled",
+            given="two networks for runtime torch_compiled",
             allowed="one at a time",
             do="close the first before the second is prepared",
         )
@@ -160,6 +160,6 @@ def _refusal(error: Exception) -> DeviceError:
             "torch.compile cannot compile this network here",
             given=" ".join(str(error).split())[:200],
             allowed="networks that inductor knows, on a machine with a C++ compiler (g++ or clang++; variable CXX)",
-            do="install a compiler, or choose --runtime torch or ort",
+            do="install a compiler, or choose runtime torch or ort",
         )
     )
