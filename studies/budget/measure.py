@@ -3,9 +3,10 @@
     python studies/budget/measure.py OUT [--budget-ms 20] [--seeds 5] [--trials 40]
 
 Each search runs as `archlab search` does and confirms its front itself; they share a measurement cache, as the searches
-of one user do, which the second measurements never see. The audit comes after all searches: every network of every front, and of the baseline's fronts, in random order, each in a process
-of its own. The baseline knows only the plain mean of the wall times of the same runs, measured once: it takes a network
-for feasible when that mean is within the budget.
+of one user do, which the second measurements never see. The audit comes after all searches: every network of every
+front, and of the baseline's fronts, in random order, each in a process of its own. The baseline knows only the plain
+mean of the wall times of the same runs, measured once: it takes a network for feasible when that mean is within the
+budget.
 
 OUT gets a study folder per seed and `audit.csv`; run the command again and it goes on where it stopped.
 """
