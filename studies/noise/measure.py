@@ -1,6 +1,6 @@
 """Measure three models twenty times each while other processes load every core: is the protocol's number still right?
 
-    python studies/noise/measure.py OUT.csv [--rounds 20] [--unprivileged]
+    python studies/noise/measure.py OUT.csv [--models NAME ...] [--rounds 20] [--unprivileged]
 
 The load is made here: two processes multiply matrices (1024 × 1024), two copy 64 MiB to and fro, each in a session of
 its own, so that the measuring process gets no favour for being their parent. Rounds alternate: the three models without
@@ -32,7 +32,7 @@ from archlab.families import published
 from archlab.model.build import build
 from archlab.model.deploy import deploy
 
-MODELS = ("efficientvit_b0", "edgenext_xx_small", "edgenext_x_small")
+MODELS = ("edgenext_xx_small", "edgenext_x_small_bn_hs", "edgenext_x_small")
 FIELDS = [
     "round", "load", "model", "median_ms", "low_ms", "high_ms", "quality", "statistic", "n", "runs", "clean_share",
     "cpu_share", "cpu_median_ms", "wall_mean_ms", "wall_median_ms", "precedence", "seconds", "load_1min",
@@ -45,19 +45,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--models", nargs="+", default=list(MODELS), metavar="NAME", help="published models")
     parser.add_argument("--max-s", type=float, default=10.0, help="the cap of one measurement; the command's own is 10")
     parser.add_argument("--unprivileged", action="store_true")
     asked = parser.parse_args()
     with mock.patch.object(measure_module, "precedence", _refused) if asked.unprivileged else contextlib.nullcontext():
-        _measure(asked.out, asked.rounds, asked.max_s)
+        _measure(asked.out, asked.models, asked.rounds, asked.max_s)
 
 
-def _measure(out: Path, rounds: int, max_s: float) -> None:
+def _measure(out: Path, models: list[str], rounds: int, max_s: float) -> None:
     done = set()
     if out.exists():
         with out.open() as stream:
             done = {(row["round"], row["load"], row["model"]) for row in csv.DictReader(stream)}
-    modules = {name: deploy(build(published(name).spec)) for name in MODELS}
+    modules = {name: deploy(build(published(name).spec)) for name in models}
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("a", newline="") as stream:
         table = csv.DictWriter(stream, FIELDS)
@@ -65,7 +66,7 @@ def _measure(out: Path, rounds: int, max_s: float) -> None:
             table.writeheader()
         for number in range(rounds):
             for load in ("none", "both cores"):
-                order = random.Random(number).sample(MODELS, len(MODELS))
+                order = random.Random(number).sample(models, len(models))
                 waiting = [name for name in order if (str(number), load, name) not in done]
                 with _loaded(load == "both cores" and bool(waiting)):
                     for name in waiting:
