@@ -15,7 +15,8 @@ from archlab.model import export
 from archlab.model.blocks import BLOCKS
 from archlab.model.build import build, build_layer
 from archlab.model.deploy import deploy
-from archlab.model.export import graph_hash, save_safetensors, to_onnx
+from archlab.model.export import OPSET, graph_hash, save_safetensors, to_onnx
+from archlab.model.export_walk import write_onnx
 from archlab.spec import ArchSpec, BlockSpec, HeadSpec, StageSpec
 
 BN_RELU: dict[str, Any] = {"norm": "bn", "act": "relu"}
@@ -101,6 +102,7 @@ def test_a_block_computes_the_same_in_onnx_runtime(spec: BlockSpec) -> None:
     block = shaken(build_layer(spec, 16, 14, device="cpu"))
     assert_equal(block, (1, 16, 14, 14))
     assert_equal(deploy(block), (2, 16, 14, 14))
+    assert write_onnx(block, (1, 16, 14, 14), torch.float32, OPSET)  # each of its calls has a writer
 
 
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: f"{head.kind}-{head.norm}")
