@@ -87,10 +87,10 @@ class Anchor:
         """Standard deviation between measurements of one network, as a share."""
         return spread_share(steady_ms(self.readings))
 
-    def check(self, after: int, *, is_end: bool = False) -> None:
+    def check(self, after: int, *, is_end: bool = False, is_due: bool = False) -> None:
         """Measure the anchor if it is due after so many networks; at the end it is due unless just measured."""
         last = self.readings[-1].after if self.readings else None
-        if last is not None and after - last < (1 if is_end else EVERY):
+        if not is_due and last is not None and after - last < (1 if is_end else EVERY):
             return
         ms = self._calm_ms()
         if ms is None:

@@ -70,10 +70,17 @@ def conduct(
         folder.note(event)
         watch(event["event"])
 
-    recovery = Recovery(plan.device, plan.device_failures_in_a_row, services.recover, on_event)
+    def call() -> str:
+        if not services.recover():
+            return "it is what it was"
+        on_record.restarted()
+        return "it has started again, in the same mode with the same software; the anchor was measured again"
+
+    recovery = Recovery(plan.device, plan.device_failures_in_a_row, call, on_event)
     try:
         is_finished = loop.search(store, plan, space, services.evaluate, on_record, recovery)
-        on_record.end()
+        if is_finished:
+            on_record.end()
         baselines, is_finished = _compare(store, plan, space, Patient(services, recovery), watch, kept, is_finished)
         is_finished = confirm_front(store, plan, services, folder, watch, is_finished)
     except DeviceError as error:
@@ -102,7 +109,7 @@ def join(store: Store, *, on_progress: _Watch, services: Services | None) -> int
         closed.append(record.number)
         watch("search")
 
-    recovery = Recovery(plan.device, plan.device_failures_in_a_row, services.recover)
+    recovery = Recovery(plan.device, plan.device_failures_in_a_row, lambda: f"started again: {services.recover()}")
     loop.search(store, plan, space, services.evaluate, on_record, recovery)
     return len(closed)
 

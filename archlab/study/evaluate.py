@@ -15,7 +15,7 @@ from archlab.cost.trace import trace
 from archlab.device import catalog
 from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import RunSpec
-from archlab.device.measure import backend_of, measure
+from archlab.device.measure import measure
 from archlab.device.measurement import Measurement
 from archlab.errors import EngineBuildError, UnsteadyMeasurement, four_parts, unknown_name
 from archlab.families import published
@@ -29,10 +29,11 @@ from archlab.spec import ArchSpec
 from archlab.study.anchor import ANCHOR, PRIOR_SHARE, repeat_interval
 from archlab.study.confirm import fresh_process
 from archlab.study.forecast import forecast
-from archlab.study.identity import Fingerprint, check_unchanged
+from archlab.study.identity import Fingerprint
 from archlab.study.objective import OBJECTIVES, Reading
 from archlab.study.pace import Pace
 from archlab.study.plan import StudyPlan
+from archlab.study.presence import Presence
 from archlab.study.protocol import describe
 from archlab.study.reach import smallest_upper_ms
 from archlab.study.record import Evaluation, Record
@@ -62,9 +63,7 @@ class Evaluator:
         self.cache_hits = 0
         self.spread = PRIOR_SHARE
         self._cache = MeasurementCache() if cache is None else cache
-        self._fingerprint: Fingerprint | None = None
-        if self.is_measured:
-            backend_of(self.device, self.run)
+        self._presence = Presence(self.device, self.run)
 
     def evaluate(self, spec: ArchSpec) -> Evaluation:
         """Work out the plan's objectives of a network; one that the device cannot build has none, and says why."""
@@ -118,18 +117,12 @@ class Evaluator:
                 self.pace.learn(found.macs * self.plan.batch, found.values["latency_ms"])
 
     def fingerprint(self) -> Fingerprint:
-        """The device and its software as they are when first asked; empty where the device is estimated."""
-        if self._fingerprint is None:
-            self._fingerprint = self._fingerprint_now() if self.is_measured else {}
-        return self._fingerprint
+        """The device and its software as they were when first asked; empty where the device is estimated."""
+        return self._presence.fingerprint()
 
-    def recover(self) -> str:
+    def recover(self) -> bool:
         """Call a device that went away once more; see `roles.Services`."""
-        check_unchanged(self.device.name, self.fingerprint(), self._fingerprint_now())
-        return "it is what it was"
-
-    def _fingerprint_now(self) -> Fingerprint:
-        return backend_of(self.device, self.run).fingerprint(self.device)
+        return self._presence.recover()
 
     def latency(self, spec: ArchSpec, trace_: OpTrace, macs: int) -> Reading:
         """Measure or estimate one network."""
@@ -148,7 +141,7 @@ class Evaluator:
             digest=spec.digest,
             cache=None if is_fresh else self._cache,
         )
-        check_unchanged(self.device.name, self.fingerprint(), found.environment["fingerprint"])
+        self._presence.check(found.environment)
         if found.quality == "failed":
             raise _untimed(spec, self.device.name)
         self.cache_hits += bool(found.environment.get("cached"))

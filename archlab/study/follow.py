@@ -41,6 +41,14 @@ class Follower:
         self._grow()
         self._watch("search")
 
+    def restarted(self) -> None:
+        """The device has started again: measure the anchor, whenever it was measured last.
+
+        Raises:
+            DeviceError: When the device does not answer.
+        """
+        self._anchor.check(len(self._store.records()), is_due=True)
+
     def end(self) -> None:
         """The search is over."""
         self._check_anchor(is_end=True)

@@ -38,8 +38,8 @@ class Services(Protocol):
             DeviceUnreachable: When it does not answer.
         """
 
-    def recover(self) -> str:
-        """Call a device that went away once more; say in words what was found.
+    def recover(self) -> bool:
+        """Call a device that went away once more; True when it has started again since.
 
         Raises:
             DeviceUnreachable: When it still does not answer.

@@ -40,8 +40,8 @@ class Services:
     def fingerprint(self) -> dict[str, str]:
         return {}
 
-    def recover(self) -> str:
-        return ""
+    def recover(self) -> bool:
+        return False
 
     def anchor_ms(self) -> float | None:
         return None

@@ -70,8 +70,8 @@ class Services:
     def fingerprint(self) -> dict[str, str]:
         return {}
 
-    def recover(self) -> str:
-        return "it is what it was"
+    def recover(self) -> bool:
+        return False
 
     def smallest_upper_ms(self, space: Any) -> tuple[float, str]:
         return self.smallest_ms, "estimated:formula@orin"

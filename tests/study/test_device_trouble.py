@@ -11,6 +11,7 @@ import pytest
 from archlab import reports
 from archlab.errors import DeviceChanged, DeviceLost
 from archlab.study import engine
+from archlab.study.anchor import PRIOR_SHARE
 from archlab.study.plan import StudyPlan
 from archlab.study.record import Evaluation
 
@@ -19,13 +20,15 @@ MAXN = {"jetpack": "6.2", "power_mode": "MAXN"}
 
 
 @pytest.fixture
-def board(searcher: Any) -> Any:
+def board(searcher: Any) -> Any:  # noqa: C901 - a made-up board says much, none of it hard
     """Services of a board: `lost` and `changed` name the evaluations that go wrong."""
 
     class Board(searcher.Services):  # type: ignore[misc]
         lost: tuple[int, ...] = ()
         changed: tuple[int, ...] = ()
         lost_baselines = 0
+        restarts: tuple[int, ...] = ()
+        anchors = 0
         mode = MAXN
 
         def __init__(self) -> None:
@@ -50,9 +53,15 @@ def board(searcher: Any) -> Any:
         def fingerprint(self) -> dict[str, str]:
             return self.mode
 
-        def recover(self) -> str:
+        def anchor_ms(self) -> float | None:
+            return 2.0 if self.anchors else None
+
+        def expect_spread(self, spread: float) -> None:
+            assert spread == PRIOR_SHARE
+
+        def recover(self) -> bool:
             self.recovered += 1
-            return "it is what it was"
+            return self.recovered in self.restarts
 
         def describe(self) -> dict[str, Any]:
             return super().describe() | {"fingerprint": self.mode}
@@ -85,6 +94,17 @@ def test_a_lost_link_costs_no_network(make_plan: Make, board: Any, tmp_path: Pat
     again = trials(tmp_path / "s")[lost.number + 1]
     assert (lost.state.name, again.state.name) == ("FAIL", "COMPLETE")
     assert again.params == lost.params  # enqueued, not asked of the sampler
+
+
+def test_a_board_that_started_again_is_checked_by_the_anchor(make_plan: Make, board: Any, tmp_path: Path) -> None:
+    services = board()
+    services.lost, services.restarts, services.anchors = (4,), (1,), 1
+    result = engine.run(make_plan(), tmp_path / "s", services=services)
+    assert (result.trials, result.unique, result.is_finished) == (12, 12, True)
+    assert services.tried[4] == services.tried[3]
+    (event,) = (e for e in lines(tmp_path / "s/events.jsonl") if e["event"] == "device answers again")
+    assert event["detail"].startswith("it has started again, in the same mode")
+    assert [reading["after"] for reading in lines(tmp_path / "s/anchor.jsonl")] == [0, 3, 12]
 
 
 def test_a_device_that_stays_away_stops_the_search_and_the_same_call_goes_on(

@@ -18,7 +18,7 @@ from archlab.errors import DeviceChanged, DeviceError, EngineBuildError, Unknown
 from archlab.families import published
 from archlab.latency import PREDICTORS
 from archlab.proxy import score
-from archlab.study import evaluate
+from archlab.study import evaluate, presence
 from archlab.study.evaluate import Evaluator
 from archlab.study.plan import StudyPlan
 from archlab.study.record import Record
@@ -165,7 +165,7 @@ def test_a_device_that_changed_gives_no_latency(clock: Clock, monkeypatch: pytes
     known = dict(judge.fingerprint())
     assert known["runtime"].startswith("onnxruntime ")
     judge.evaluate(XXS)
-    assert judge.recover() == "it is what it was"
+    assert judge.recover() is False
     monkeypatch.setattr(OrtBackend, "fingerprint", lambda self, device: known | {"governor": "powersave"})
     with pytest.raises(DeviceChanged, match=r"cpu changed during the search: governor was .* and is powersave"):
         judge.evaluate(XXS)
@@ -183,7 +183,7 @@ def test_a_throttled_network_is_marked(clock: Clock) -> None:
 def test_what_run_json_says_of_a_board(monkeypatch: pytest.MonkeyPatch) -> None:
     registry.add("orin", reach="ssh:jane@lab.example:22", options=("ProxyJump=gate",), python="/home/jane/python3")
     board = {"jetpack": "6.2", "power_mode": "MAXN"}
-    monkeypatch.setattr(evaluate, "backend_of", lambda device, run: types.SimpleNamespace(fingerprint=lambda d: board))
+    monkeypatch.setattr(presence, "backend_of", lambda device, run: types.SimpleNamespace(fingerprint=lambda d: board))
     told = Evaluator(plan(device="orin")).describe()
     assert (told["fingerprint"], told["host"]["python"]) == (board, platform.python_version())
     assert (told["device"]["reach"], told["protocol"]["kind"]) == ("ssh", "measured")
