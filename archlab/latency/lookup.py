@@ -29,9 +29,10 @@ Ints = npt.NDArray[np.int64]
 
 HEAVY = frozenset(
     {"Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"}
-    | {"convolution", "_convolution", "mkldnn_convolution", "linear", "mm", "addmm", "bmm", "baddbmm"}
+    | {"conv2d", "convolution", "linear", "matmul", "mm", "addmm", "bmm", "baddbmm"}
+    | {"Convolution", "GroupConvolution", "FullyConnected"}
 )
-"""Names by which runtimes report operators with multiply-adds: ONNX Runtime's, then torch's."""
+"""Names by which runtimes report operators with multiply-adds: ONNX Runtime, torch, OpenVINO."""
 
 _OUTLIER = 0.03
 """Relative error from which a network pulls less when the sums are fitted."""

@@ -70,6 +70,13 @@ def test_operators_are_joined_in_order_and_the_light_ones_by_layer():
         assert layer.light_ms == pytest.approx(0.0145 * count)
 
 
+@pytest.mark.parametrize("name", ["FusedConv", "Gemm", "conv2d", "addmm", "MatMul"])
+def test_runtimes_have_their_own_names_for_operators_with_multiply_adds(name):
+    one = in_a_plain_world(SPECS[0])
+    renamed = tuple((name if op == "Conv" else op, module, ms) for op, module, ms in one.ops)
+    assert timed_layers(dataclasses.replace(one, ops=renamed)) == timed_layers(one)
+
+
 def test_a_profile_of_another_network_is_not_joined():
     one = in_a_plain_world(SPECS[0])
     assert timed_layers(dataclasses.replace(one, ops=one.ops[1:])) == ()
