@@ -24,6 +24,7 @@ _MOST_ROWS = 700
 _LENGTHS = (0.5, 1.0, 2.0)
 _NOISES = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 _LINEAR = 1.0
+"""Weight of the part that is linear in the features, against the part that is any smooth function."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,18 +44,22 @@ class Table:
         return dataclasses.replace(self, smooth=self.smooth[:, keep], rest=self.rest[:, keep])
 
 
-def tabulate(log_ms: Floats, features: Floats | None, *, is_log: bool) -> Table:
+def tabulate(log_ms: Floats, features: Floats | None) -> tuple[Table, Table]:
     """Bring the devices to one scale and split their latencies in what the features explain and the rest.
 
     Args:
         log_ms: `(n, d)` natural logarithms of ms, NaN where not measured.
         features: `(n, f)` standardised numbers of the networks; None: nothing is explained, each device is its mean.
-        is_log: Whether to go on with logarithms; otherwise with multiples of a typical latency, where the times of
-            a network's parts add up.
+
+    Returns:
+        Two tables: of logarithms, and of multiples of a typical latency, where the times of a network's parts add up.
     """
-    values = relative(log_ms) if is_log else _multiples(relative(log_ms))
+    level = relative(log_ms)
+    values = np.hstack([level, _multiples(level)])
     smooth = np.tile(np.nanmean(values, axis=0), (len(values), 1)) if features is None else smoothed(values, features)
-    return Table(smooth=smooth, rest=values - smooth, is_log=is_log)
+    pairs = zip(*(np.hsplit(table, 2) for table in (smooth, values - smooth)), (True, False), strict=True)
+    logs, multiples = (Table(smooth=smooth, rest=rest, is_log=is_log) for smooth, rest, is_log in pairs)
+    return logs, multiples
 
 
 def relative(log_ms: Floats) -> Floats:
@@ -108,18 +113,20 @@ def _processes(values: Floats, rows: npt.NDArray[np.intp], features: Floats) -> 
     centre = values.mean(axis=0)
     off = values - centre
     best = np.full(values.shape[1], -np.inf)
-    found = np.empty((len(features), values.shape[1]))
+    lengths, solved = np.empty(values.shape[1]), np.empty(values.shape)
     for length in _LENGTHS:
         eigen, basis = np.linalg.eigh(_kernel(features[rows], features[rows], length))
         turned = basis.T @ off
-        onto = _kernel(features, features[rows], length) @ basis
         for noise in _NOISES:
             weights = 1 / (np.maximum(eigen, 0) + noise)
             squares = np.maximum((turned**2 * weights[:, None]).sum(axis=0), 1e-12)
             evidence = 0.5 * np.log(weights).sum() - len(rows) / 2 * np.log(squares)
             better = evidence > best
-            best[better] = evidence[better]
-            found[:, better] = (onto * weights) @ turned[:, better]
+            best[better], lengths[better] = evidence[better], length
+            solved[:, better] = basis @ (weights[:, None] * turned[:, better])
+    found = np.empty((len(features), values.shape[1]))
+    for length in np.unique(lengths):
+        found[:, lengths == length] = _kernel(features, features[rows], length) @ solved[:, lengths == length]
     return found + centre
 
 

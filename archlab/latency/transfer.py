@@ -38,7 +38,7 @@ _LEAST_MEASURED = 2
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """Latencies of all `n` networks in ms, those measured included; `lo_ms` to `hi_ms` holds nine in ten."""
+    """Latencies of networks in ms, predicted also where measured; `lo_ms` to `hi_ms` holds nine measurements in ten."""
 
     ms: Floats
     lo_ms: Floats
@@ -62,23 +62,42 @@ class Learned:
         """Whether logarithms of latencies are compared, or multiples of a typical network's."""
         return self.process.is_log
 
-    def predict(self, chosen: npt.ArrayLike, measured_ms: npt.ArrayLike) -> Prediction:
-        """Predict all networks of the new device in ms.
+    def predict(
+        self, chosen: npt.ArrayLike, measured_ms: npt.ArrayLike, *, asked: npt.ArrayLike | None = None
+    ) -> Prediction:
+        """Predict networks of the new device in ms.
 
         Args:
             chosen: `(k,)` indices of the networks measured on the new device, at least two.
             measured_ms: `(k,)` their latencies in ms.
+            asked: `(m,)` indices of the networks to predict, in this order; None: all.
 
         Raises:
             PlanError: The measurements do not fit the networks, or are no latencies.
         """
         at, ms = _checked_measurements(chosen, measured_ms, len(self.process.mean))
-        log_ms, deviation = self.process.predict(at, ms, np.arange(len(self.process.mean)))
+        every = np.arange(len(self.process.mean))
+        log_ms, deviation = self.process.predict(at, ms, every if asked is None else every[np.asarray(asked, np.intp)])
         return Prediction(
             ms=np.exp(log_ms),
             lo_ms=np.exp(log_ms - self.width * deviation),
             hi_ms=np.exp(log_ms + self.width * deviation),
         )
+
+    def choose(self, among: npt.ArrayLike, count: int, *, seed: int = 0) -> Indices:
+        """Choose the networks to measure, as the function `choose` does, from what has been learnt.
+
+        Args:
+            among: `(m,)` indices of the networks that can be measured.
+            count: How many.
+            seed: Draws the candidates where there are more than can be weighed against each other.
+
+        Raises:
+            PlanError: More networks asked for than there are.
+        """
+        candidates = np.asarray(among, np.intp)
+        _check_count(count, len(candidates))
+        return _most_telling(self.process, candidates, count, seed)
 
 
 def transfer(
@@ -112,8 +131,7 @@ def learn(sources: npt.ArrayLike, features: npt.ArrayLike | None, *, count: int 
     """
     table, described = _checked_tables(sources, features)
     found = []
-    for is_log in (True, False):
-        one = tabulate(table, described, is_log=is_log)
+    for one in tabulate(table, described):
         error, scores = _trials(one, described, table, count, seed)
         width = float(np.quantile(scores, _COVERED)) if len(scores) else _STUDENT
         found.append(Learned(process=Process(one, described), error=error, width=width))
@@ -135,11 +153,14 @@ def choose(sources: npt.ArrayLike, features: npt.ArrayLike | None, count: int, s
         PlanError: More networks asked for than there are, or tables that `learn` would refuse.
     """
     table, described = _checked_tables(sources, features)
-    if not 1 <= count <= len(table):
-        allowed = f"1 to {len(table)}, as many as there are networks"
-        raise PlanError(four_parts("cannot choose so many networks", given=count, allowed=allowed, do="ask for fewer"))
-    among = np.sort(np.random.default_rng(seed).permutation(len(table))[: max(_MOST_CANDIDATES, count)])
-    process = Process(tabulate(table, described, is_log=True), described)
+    _check_count(count, len(table))
+    process = Process(tabulate(table, described)[0], described)
+    return _most_telling(process, np.arange(len(table)), count, seed)
+
+
+def _most_telling(process: Process, among: Indices, count: int, seed: int) -> Indices:
+    """Networks of `among` after whose measurement the mean variance of all of `among` is least, found greedily."""
+    among = np.sort(np.random.default_rng(seed).permutation(among)[: max(_MOST_CANDIDATES, count)])
     covariance, noise = process.uncertainty(among)
     picked: list[int] = []
     for _ in range(count):
@@ -168,6 +189,12 @@ def _trials(table: Table, features: Floats | None, log_ms: Floats, count: int, s
             errors.append(np.median(off))
             scores.append(off / deviation)
     return float(np.mean(errors)) if errors else np.nan, np.concatenate(scores) if scores else np.zeros(0)
+
+
+def _check_count(count: int, networks: int) -> None:
+    if not 1 <= count <= networks:
+        allowed = f"1 to {networks}, as many as there are networks"
+        raise PlanError(four_parts("cannot choose so many networks", given=count, allowed=allowed, do="ask for fewer"))
 
 
 def _checked_tables(sources: npt.ArrayLike, features: npt.ArrayLike | None) -> tuple[Floats, Floats | None]:

@@ -40,13 +40,19 @@ def test_holes_are_filled_from_the_features_of_each_device() -> None:
 def test_smooth_and_rest_add_up_to_the_latency() -> None:
     rng = np.random.default_rng(1)
     log_ms = rng.normal(size=(30, 3))
-    for is_log in (True, False):
-        table = tabulate(log_ms, None, is_log=is_log)
-        expected = relative(log_ms) if is_log else np.exp(relative(log_ms))
-        ratio = (table.smooth + table.rest) / expected
-        np.testing.assert_allclose(ratio, np.broadcast_to(ratio[:1], ratio.shape))
+    logs, multiples = tabulate(log_ms, None)
+    np.testing.assert_allclose(logs.smooth + logs.rest, relative(log_ms))
+    ratio = (multiples.smooth + multiples.rest) / np.exp(log_ms)
+    np.testing.assert_allclose(ratio, np.broadcast_to(ratio[:1], ratio.shape))
+    assert (logs.is_log, multiples.is_log) == (True, False)
+
+
+def test_multiples_sum_to_the_same_on_every_device() -> None:
+    _, multiples = tabulate(np.random.default_rng(4).normal(size=(30, 3)) + [0.0, 2.0, -1.0], None)
+    sums = (multiples.smooth + multiples.rest).sum(axis=0)
+    np.testing.assert_allclose(sums, sums[0])
 
 
 def test_without_takes_one_device_out() -> None:
-    table = tabulate(np.random.default_rng(2).normal(size=(10, 3)), None, is_log=True)
+    table = tabulate(np.random.default_rng(2).normal(size=(10, 3)), None)[0]
     np.testing.assert_array_equal(table.without(1).rest, table.rest[:, [0, 2]])

@@ -161,3 +161,21 @@ def test_what_cannot_be_predicted_from_is_told(
 def test_more_networks_than_there_are_cannot_be_chosen() -> None:
     with pytest.raises(PlanError, match="cannot choose so many networks; given: 6; allowed: 1 to 5"):
         choose(np.zeros((5, 2)), None, 6)
+
+
+def test_what_was_learnt_chooses_among_those_that_can_be_measured() -> None:
+    sources, truth, counts = additive_world()
+    learned, odd = learn(np.log(sources), counts), np.arange(1, NETWORKS, 2)
+    chosen = learned.choose(odd, 10)
+    assert set(chosen.tolist()) <= set(odd.tolist())
+    assert mean_error(learned.predict(chosen, truth[chosen]), truth) < 0.03
+    with pytest.raises(PlanError, match="given: 61; allowed: 1 to 60"):
+        learned.choose(odd, 61)
+
+
+def test_only_those_asked_for_are_predicted_in_their_order() -> None:
+    sources, truth, counts = additive_world()
+    learned = learn(np.log(sources), counts)
+    every, few = (learned.predict(np.arange(10), truth[:10], asked=asked) for asked in (None, [70, 3]))
+    np.testing.assert_allclose(few.ms, every.ms[[70, 3]])
+    np.testing.assert_allclose(few.lo_ms, every.lo_ms[[70, 3]])
