@@ -2,6 +2,7 @@
 
 import dataclasses
 import getpass
+import importlib.util
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -102,6 +104,17 @@ def loopback_board(sshd: Loopback) -> Device:
 def make_board() -> Callable[..., Device]:
     """Makes boards whose agent runs in a process here."""
     return board
+
+
+@pytest.fixture(scope="session")
+def trees() -> ModuleType:
+    """The file trees of `fake_tree.py`."""
+    spec = importlib.util.spec_from_file_location("fake_tree", Path(__file__).with_name("fake_tree.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _key(path: Path) -> None:

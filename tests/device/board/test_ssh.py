@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from archlab.device.board import link
 from archlab.device.board.backend import BoardBackend
 from archlab.device.catalog import Device, run_for
 from archlab.device.measure import measure
@@ -20,6 +21,7 @@ from archlab.model.export import to_onnx
 
 pytestmark = pytest.mark.agent
 
+AGENT = Path(link.__file__).with_name("agent.py")
 SHAPE = (1, 3, 16, 16)
 
 
@@ -119,3 +121,40 @@ def test_a_port_where_nothing_listens_says_so(backend: BoardBackend, sshd) -> No
 def _knowing(device: Device, known: Path) -> Device:
     words = tuple(f"UserKnownHostsFile={known}" if "UserKnownHosts" in word else word for word in device.ssh_options)
     return dataclasses.replace(device, ssh_options=words)
+
+
+def test_two_clients_queue(backend: BoardBackend, loopback_board: Device, workload: Workload, tmp_path: Path) -> None:
+    words = ("--lock", str(tmp_path / "lock"), "--limit", "hold_s=6")
+    first, second = BoardBackend(words), BoardBackend(words)
+    run = run_for(loopback_board)
+    try:
+        first.prepare(workload, loopback_board, run)
+        waited = second.prepare(workload, loopback_board, run).settings()["queue_s"]
+    finally:
+        first.close()
+        second.close()
+    assert float(waited) > 0.2
+
+
+def test_a_login_that_may_do_nothing_but_measure(sshd, workload: Workload, backend: BoardBackend) -> None:
+    keys = sshd.folder / "authorized_keys"
+    before = keys.read_text()
+    agent = sshd.folder / "agent.py"
+    agent.write_bytes(AGENT.read_bytes())
+    here = sshd.board()
+    try:
+        keys.write_text(f'restrict,command="{here.python} -I {agent}" {before}')
+        handle = backend.prepare(workload, here, run_for(here))
+        assert len(handle.run(5).wall_ns) == 5
+        said = subprocess.run(
+            ["ssh", *here.ssh_options, "-p", str(sshd.port), "127.0.0.1", "cat /etc/hostname"],
+            input=b"",
+            capture_output=True,
+        )
+        assert said.stdout == b'{"end":"stdin was closed"}\n'
+        backend.close()
+        agent.write_bytes(AGENT.read_bytes() + b"# another version\n")
+        with pytest.raises(DeviceUnreachable, match=r"its agent ended at once.*another version.*authorized_keys"):
+            backend.fingerprint(here)
+    finally:
+        keys.write_text(before)
