@@ -12,6 +12,7 @@ from torch import nn
 from archlab import reports
 from archlab import space as space_room
 from archlab.api.arguments import checked
+from archlab.api.notes import note_on
 from archlab.api.progress import show_progress
 from archlab.errors import PlanError, StudyError, four_parts
 from archlab.figures import draw_front
@@ -95,6 +96,7 @@ class Study:
         return {key: found[key] for key in _KEYS} | {
             "front": [row | _again(again.get(row["digest"])) for row in found["front"]],
             "confirmed": dataclasses.asdict(fared) if fared.networks else None,
+            **note_on(self.best),
         }
 
     def front(self) -> pd.DataFrame:

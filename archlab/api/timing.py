@@ -65,7 +65,8 @@ def measure(models: str | Sequence[str], *, device: str, **options: Any) -> pd.D
     Returns:
         One row per network with `median_ms`, `p90_ms`, `iqr_ms`, `ci95_ms` (the interval in ms), `n` (runs that
         count), `quality` and `source`; an estimate has no `p90_ms`, `iqr_ms`, `n` and `quality`. With `energy`:
-        `power_w` in a loop, `idle_power_w`, and `energy_mj` of one inference above idle, None where nobody tells.
+        `power_w` in a loop, `idle_power_w`, and `energy_mj` of one inference above idle, None where nobody tells. An
+        estimate far outside of what its fit has seen has a `note`.
     """
     names = [models] if isinstance(models, str) else list(models)
     return pd.DataFrame(measure_rows(names, device=device, **options))
@@ -117,4 +118,5 @@ def _estimated(target: Target, place: Device, run: RunSpec) -> dict[str, Any]:
         "n": None,
         "quality": None,
         **(dict.fromkeys(_POWER) if run.power_s else {}),
+        **({} if guess.note is None else {"note": guess.note}),
     }

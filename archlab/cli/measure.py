@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from archlab.cli.options import Batch, DeviceName, Layout, Precision, Resolution, Runtime, Threads
-from archlab.cli.output import Json, emit, table
+from archlab.cli.output import Json, emit, notes, table
 
 __all__ = ["register"]
 
@@ -21,6 +21,11 @@ _COLUMNS = {
     "energy": "#energy",
     "source": "source",
 }
+_Models = Annotated[list[str], typer.Argument(help="Names, spec files, STUDY_DIR:DIGEST or timm:NAME.")]
+_Energy = Annotated[bool, typer.Option("--energy", help="Read the power in a loop of 3 s, where the device tells it.")]
+_Paired = Annotated[
+    bool, typer.Option("--paired", help="Compare two networks run in turns: which is faster, and by how much.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    models: Annotated[list[str], typer.Argument(help="Names, spec files, STUDY_DIR:DIGEST or timm:NAME.")],
+    models: _Models,
     device: DeviceName,
     runtime: Runtime = None,
     precision: Precision = None,
@@ -37,44 +42,38 @@ def run(
     batch: Batch = 1,
     resolution: Resolution = None,
     threads: Threads = None,
-    energy: Annotated[
-        bool, typer.Option("--energy", help="Read the power in a loop of 3 s, where the device tells it.")
-    ] = False,
-    paired: Annotated[
-        bool, typer.Option("--paired", help="Compare two networks run in turns: which is faster, and by how much.")
-    ] = False,
+    energy: _Energy = False,
+    paired: _Paired = False,
     json: Json = False,
 ) -> None:
     """Measure latency; a device that cannot be reached is estimated, and the answer says so."""
+    asked: dict[str, Any] = {
+        "device": device,
+        "runtime": runtime,
+        "precision": precision,
+        "layout": layout,
+        "batch": batch,
+        "resolution": resolution,
+        "threads": threads,
+    }
+    if paired:
+        _tell_pair(models, json, **asked)
+    else:
+        _tell(models, energy, json, **asked)
+
+
+def _tell(models: Sequence[str], energy: bool, json: bool, **options: Any) -> None:
     from archlab.api.timing import measure_rows
 
-    if paired:
-        return _paired(
-            models,
-            json,
-            device=device,
-            runtime=runtime,
-            precision=precision,
-            layout=layout,
-            batch=batch,
-            resolution=resolution,
-            threads=threads,
-        )
-    rows = measure_rows(
-        models,
-        device=device,
-        runtime=runtime,
-        precision=precision,
-        layout=layout,
-        batch=batch,
-        resolution=resolution,
-        threads=threads,
-        energy=energy,
-    )
-    return emit(rows) if json else table("", _columns(energy), _shown(rows))
+    rows = measure_rows(models, energy=energy, **options)
+    notes(rows)
+    if json:
+        return emit(rows)
+    columns = {key: heading for key, heading in _COLUMNS.items() if energy or key != "energy"}
+    return table("", columns, _shown(rows))
 
 
-def _paired(models: Sequence[str], json: bool, **options: Any) -> None:
+def _tell_pair(models: Sequence[str], json: bool, **options: Any) -> None:
     from archlab.api.comparing import compare_row
     from archlab.format import milliseconds, number
 
@@ -93,10 +92,6 @@ def _paired(models: Sequence[str], json: bool, **options: Any) -> None:
     }
     columns = {"a": "a", "b": "b", "a_ms": "#a", "b_ms": "#b", "ratio": "#a / b", "ci95": "#interval"}
     return table("", columns | {"verdict": "verdict", "pairs": "#pairs", "source": "source"}, [shown])
-
-
-def _columns(energy: bool) -> dict[str, str]:
-    return {key: heading for key, heading in _COLUMNS.items() if energy or key != "energy"}
 
 
 def _shown(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Batch", "DeviceName", "Layout", "Model", "Precision", "Resolution", "Runtime", "Seed", "Storage", "Threads"]
+__all__ = ["Batch", "DeviceName", "Layout", "Model", "Precision", "Resolution", "Runtime", "Seed", "Threads"]
 
 Model = Annotated[str, typer.Argument(help="A published name, a spec file, STUDY_DIR:DIGEST or timm:NAME.")]
 DeviceName = Annotated[str, typer.Option("--device", help="A device of: archlab device list.")]
@@ -15,4 +15,3 @@ Batch = Annotated[int, typer.Option("--batch", min=1, help="Images per inference
 Resolution = Annotated[int | None, typer.Option("--resolution", min=1, help="Input side in pixels.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; 1 if left out.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of weights, images and all that is drawn.")]
-Storage = Annotated[str, typer.Option("--storage", help="An Optuna storage URL.")]

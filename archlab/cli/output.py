@@ -3,14 +3,14 @@
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Json", "emit", "note", "table"]
+__all__ = ["Json", "emit", "note", "notes", "table"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; logs go to stderr.")]
 
@@ -23,6 +23,12 @@ def emit(document: object) -> None:
 def note(line: str) -> None:
     """Print one line on stderr."""
     sys.stderr.write(line + "\n")
+
+
+def notes(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print what rows say beside their values on stderr, each line once."""
+    for line in dict.fromkeys(row["note"] for row in rows if row.get("note")):
+        note(f"archlab: note: {line}")
 
 
 def table(title: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from archlab.cli.options import Batch, Model, Precision, Resolution, Runtime, Threads
-from archlab.cli.output import Json, emit, table
+from archlab.cli.output import Json, emit, notes, table
 
 __all__ = ["register"]
 
@@ -43,6 +43,7 @@ def run(
         batch=batch,
         threads=threads,
     )
+    notes([result.latency or {}])
     if json:
         return emit(result.to_dict())
     typer.echo(

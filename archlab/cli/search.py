@@ -2,13 +2,29 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from archlab.cli.output import Json, emit
+from archlab.cli.options import DeviceName, Runtime, Seed, Threads
+from archlab.cli.output import Json, emit, notes
 
 __all__ = ["register"]
+
+_Budget = Annotated[float, typer.Option("--budget-ms", help="Latency budget in milliseconds.")]
+_Space = Annotated[str, typer.Option("--space", help="A shipped space or a YAML file.")]
+_Trials = Annotated[
+    int | None, typer.Option("--trials", min=1, help="Networks to try; 200 if --minutes is left out too.")
+]
+_Minutes = Annotated[float | None, typer.Option("--minutes", min=0, help="Stop after so long instead.")]
+_Proxy = Annotated[str | None, typer.Option("--proxy", help="Accuracy score of: archlab proxy list.")]
+_Sampler = Annotated[str, typer.Option("--sampler", help="tpe, nsga2 or random.")]
+_Storage = Annotated[
+    str | None, typer.Option("--storage", help="Any Optuna storage URL; a journal file in the folder if left out.")
+]
+_Start = Annotated[Path | None, typer.Option("--from", help="Try the front of this study first.")]
+_Explain = Annotated[bool, typer.Option("--explain", help="Say where the best network's time goes.")]
+_Out = Annotated[Path | None, typer.Option("--out", help="Study folder; studies/SPACE-DEVICE-BUDGETms if left out.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -17,28 +33,20 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    budget_ms: Annotated[float, typer.Option("--budget-ms", help="Latency budget in milliseconds.")],
-    device: Annotated[str, typer.Option("--device", help="A device of: archlab device list.")],
-    space: Annotated[str, typer.Option("--space", help="A shipped space or a YAML file.")] = "hybrid",
-    trials: Annotated[
-        int | None, typer.Option("--trials", min=1, help="Networks to try; 200 if --minutes is left out too.")
-    ] = None,
-    minutes: Annotated[float | None, typer.Option("--minutes", min=0, help="Stop after so long instead.")] = None,
-    proxy: Annotated[str | None, typer.Option("--proxy", help="Accuracy score of: archlab proxy list.")] = None,
-    sampler: Annotated[str, typer.Option("--sampler", help="tpe, nsga2 or random.")] = "tpe",
-    runtime: Annotated[str | None, typer.Option("--runtime", help="Runtime of a measured device.")] = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="CPU threads of a measurement; 1 if left out.")
-    ] = None,
-    storage: Annotated[
-        str | None, typer.Option("--storage", help="Any Optuna storage URL; a journal file in the folder if left out.")
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of sampler, weights and images.")] = 0,
-    start: Annotated[Path | None, typer.Option("--from", help="Try the front of this study first.")] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Say where the best network's time goes.")] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Study folder; studies/SPACE-DEVICE-BUDGETms if left out.")
-    ] = None,
+    budget_ms: _Budget,
+    device: DeviceName,
+    space: _Space = "hybrid",
+    trials: _Trials = None,
+    minutes: _Minutes = None,
+    proxy: _Proxy = None,
+    sampler: _Sampler = "tpe",
+    runtime: Runtime = None,
+    threads: Threads = None,
+    storage: _Storage = None,
+    seed: Seed = 0,
+    start: _Start = None,
+    explain: _Explain = False,
+    out: _Out = None,
     json: Json = False,
 ) -> None:
     """Search a space for the most accurate networks under a latency budget, and write a report.
@@ -46,7 +54,6 @@ def run(
     The same command with the same --out goes on where it stopped.
     """
     from archlab.api.studies import search
-    from archlab.cli.summary import print_summary
 
     study = search(
         budget_ms=budget_ms,
@@ -64,8 +71,16 @@ def run(
         out=out,
         argv=["archlab", *sys.argv[1:]],
     )
+    _tell(study, explain=explain, json=json)
+
+
+def _tell(study: Any, *, explain: bool, json: bool) -> None:
+    from archlab.cli.summary import print_summary
+
+    answer = study.to_dict()
+    notes([answer])
     if json:
-        emit(study.to_dict())
+        emit(answer)
     else:
         print_summary(study, explain=explain)
     if not study.is_finished:

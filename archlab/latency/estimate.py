@@ -18,6 +18,8 @@ Floats = npt.NDArray[np.float64]
 LEVEL = 0.90
 """How often an interval holds the truth."""
 
+_FAR = 2.0
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class HeldOut:
@@ -38,7 +40,10 @@ class HeldOut:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """A latency that nobody measured: `lo_ms` to `hi_ms` holds the truth nine times in ten."""
+    """A latency that nobody measured: `lo_ms` to `hi_ms` holds the truth nine times in ten.
+
+    `seen_ms` are the shortest and the longest latency that the fit has seen, None where it does not say.
+    """
 
     ms: float
     lo_ms: float
@@ -46,6 +51,18 @@ class Estimate:
     predictor: str
     device: str
     held_out: HeldOut
+    seen_ms: tuple[float, float] | None = None
+
+    @property
+    def note(self) -> str | None:
+        """A warning where the latency lies more than a factor of two outside of what the fit has seen."""
+        if self.seen_ms is None or self.seen_ms[0] / _FAR <= self.ms <= self.seen_ms[1] * _FAR:
+            return None
+        shortest, longest = self.seen_ms
+        return (
+            f"an estimate of {self.ms:.3g} ms for {self.device} lies far outside the {shortest:.3g} to "
+            f"{longest:.3g} ms that it was fitted on: take it as a hint"
+        )
 
     @property
     def source(self) -> str:

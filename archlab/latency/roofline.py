@@ -70,6 +70,7 @@ class Roofline:
             predictor=self.name,
             device=device.name,
             held_out=known.held_out,
+            seen_ms=known.range_ms,
         )
 
     def group_ms(self, trace: OpTrace, device: Device) -> tuple[Features, npt.NDArray[np.float64]]:

@@ -244,6 +244,7 @@ def estimate(predictor: str, learner: Learner, trace_: OpTrace, device: Device, 
         predictor=predictor,
         device=device.name,
         held_out=spread.held_out,
+        seen_ms=found.range_ms,
     )
 
 

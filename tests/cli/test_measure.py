@@ -1,5 +1,6 @@
 """archlab measure: its options reach the device, its answer has the keys, its table the columns."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -61,3 +62,19 @@ def test_a_gpu_that_is_not_there(refused: Callable[..., str], answer: Answer) ->
     assert said.startswith("archlab: device 'cuda' cannot be measured: torch sees no NVIDIA GPU; given: torch ")
     assert "archlab device check cuda" in said
     assert {row["name"]: row["how"] for row in answer("device", "list")}["cuda"] == "absent"
+
+
+def test_a_wild_estimate_is_noted_on_stderr(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archlab.latency.estimate._FAR", 0.05)
+    for command in ("measure", "profile"):
+        status, out, err = run(command, "edgenext_small", "--device", "orin")
+        assert status == 0
+        (said,) = [line for line in err.splitlines() if line.startswith("archlab: note: ")]
+        assert "ms for orin lies far outside the 0.52 to 11.5 ms that it was fitted on" in said
+        assert "far outside" not in out
+    status, out, err = run("measure", "edgenext_small", "--device", "orin", "--json")
+    assert json.loads(out)[0]["note"] in err
+
+
+def test_an_estimate_within_what_was_seen_is_not(run: Run) -> None:
+    assert "note" not in run("measure", "edgenext_small", "--device", "orin", "--json")[1]
