@@ -5,6 +5,7 @@ from archlab.device.backends.openvino import OpenVinoBackend
 from archlab.device.backends.ort import OrtBackend
 from archlab.device.backends.torch_compiled import TorchCompiledBackend
 from archlab.device.backends.torch_eager import TorchEagerBackend
+from archlab.device.board.backend import BoardBackend
 from archlab.device.runtime import Backend
 
 __all__ = ["BACKENDS"]
@@ -15,4 +16,5 @@ BACKENDS: dict[str, Backend] = {
     "torch_compiled": TorchCompiledBackend(),
     "openvino": OpenVinoBackend(),
     **dict.fromkeys(MODES, CudaBackend()),
+    "trtexec": BoardBackend(),  # on this machine by the board's agent, in a process here
 }

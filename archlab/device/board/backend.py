@@ -8,6 +8,7 @@ Energy per inference is what the board draws above its power at rest, times the 
 power at rest) · median, in mJ. On Jetson both come from the INA3221 beside the module, so the carrier board is not in.
 """
 
+import atexit
 import contextlib
 from collections.abc import Sequence
 from typing import Any
@@ -120,6 +121,7 @@ class BoardBackend:
     def __init__(self, agent_words: Sequence[str] = ()) -> None:
         self._words = tuple(agent_words)
         self._links: dict[Device, Link] = {}
+        atexit.register(self.close)
 
     def fingerprint(self, device: Device) -> dict[str, str]:
         """Identify the board and its runtimes as they are now.

@@ -1,5 +1,6 @@
 """TensorRT by its own tool on a board that is a tree of files: both dialects, limits, heat, reboots, other modes."""
 
+import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -11,8 +12,9 @@ import pytest
 import torch
 from torch import nn
 
+from archlab.device.backends import BACKENDS
 from archlab.device.board.backend import BoardBackend
-from archlab.device.catalog import Device, run_for
+from archlab.device.catalog import DEVICES, Device, run_for
 from archlab.device.measure import measure
 from archlab.device.runtime import Workload
 from archlab.errors import DeviceError, DeviceLost, EngineBuildError
@@ -230,3 +232,13 @@ def test_a_runtime_that_the_board_lacks_says_what_is_there(make: Make, make_boar
     with pytest.raises(Exception, match=r"no runtime on bare 'trtexec'"):
         backend.prepare(network(), none, run_for(none))
     backend.close()
+
+
+def test_this_machines_gpu_is_reached_by_the_same_tool_in_a_process_here(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BACKENDS, "trtexec", make())
+    here = dataclasses.replace(DEVICES["cuda"], arch="sm_90")
+    found = measure(network().module, here, run_for(here, runtime="trtexec", max_s=1.0), input_shape=SHAPE)
+    assert found.source == "measured:trtexec@cuda"
+    assert found.median_ms == pytest.approx(2.002)
