@@ -41,6 +41,8 @@ _NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
 """Parts of a runtime's name for an operator, lower case → kinds of rows it may have run; the first that fits."""
 _LOOSE = frozenset({"elementwise", "reduce", "view", "copy"})
 """Kinds of which there are many: a node that the runtime made and called by no module is not taken for one of them."""
+_AROUND = ("cpp_fused", "triton_poi_fused", "triton_per_fused", "triton_red_fused")
+"""Kernels that inductor makes of what lies between the matrix operators; its ``triton_tem_fused…`` are matrix operators."""
 _REACH = 16
 """How many rows after the last one may be looked at for one that computes nothing."""
 
@@ -76,7 +78,7 @@ def kinds_of(op: str) -> tuple[str, ...]:
     if op in RULES and (kind := RULES[op].kind) is not None:
         return ("conv", "depthwise") if kind == "conv" else ("linear", "matmul") if kind == "matmul" else (kind,)
     name = op.lower()
-    is_fused_around = name.startswith("cpp_fused")  # inductor's own kernels lie between the matrix operators
+    is_fused_around = name.startswith(_AROUND)
     for parts, kinds in _NAMES:
         if any(part in name for part in parts.split()) and not (is_fused_around and kinds[0] in COMPUTE):
             return kinds
