@@ -42,7 +42,7 @@ _NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
 _LOOSE = frozenset({"elementwise", "reduce", "view", "copy"})
 """Kinds of which there are many: a node that the runtime made and called by no module is not taken for one of them."""
 _AROUND = ("cpp_fused", "triton_poi_fused", "triton_per_fused", "triton_red_fused")
-"""Kernels that inductor makes of what lies between the matrix operators; its ``triton_tem_fused…`` are matrix operators."""
+"""Kernels that inductor makes of what lies between the matrix operators, which are its ``triton_tem_fused``."""
 _REACH = 16
 """How many rows after the last one may be looked at for one that computes nothing."""
 
