@@ -5,7 +5,7 @@ import importlib.metadata
 import importlib.util
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from archlab.device import registry
 from archlab.device.catalog import DEVICES, Device, rows
 from archlab.device.catalog import device as find_device
 from archlab.device.check import Step, cpu_probes, cuda_probes, walk
+from archlab.device.check_board import board_probes
 from archlab.device.gpu import first_gpu
 from archlab.device.nvml import gpus
 from archlab.device.telemetry import fingerprint
@@ -136,7 +137,11 @@ def check_device(name: str) -> Iterator[dict[str, Any]]:
         UnknownNameError: With the nearest known name.
     """
     device = find_device(name)
-    for step in walk(_PROBES[device.name](device)) if device.name in _PROBES else _estimated(device):
+    if device.reach is None:
+        steps: Iterable[Step] = _estimated(device)
+    else:
+        steps = walk(_PROBES.get(device.name, board_probes)(device))
+    for step in steps:
         yield dataclasses.asdict(step)
 
 

@@ -505,6 +505,16 @@ class Queue:
                     told = now
         self.waited_s += time.monotonic() - began
 
+    def is_taken(self) -> bool:
+        """Tell whether somebody else measures now."""
+        if not self.is_held:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return True
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+        return False
+
     def give(self) -> None:
         """Let others measure."""
         fcntl.flock(self._fd, fcntl.LOCK_UN)
@@ -1039,7 +1049,9 @@ class Agent:
         return {"state": board.state(), "seconds": round(time.monotonic() - began, 2)}
 
     def _telemetry(self) -> Doc:
-        return {**self._identity(), "state": self._tools.board.state()}
+        free_mb = shutil.disk_usage(self._tools.folder).free / 1e6
+        found = {"state": self._tools.board.state(), "temp_free_mb": round(free_mb), "in_use": self._queue.is_taken()}
+        return {**self._identity(), **found}
 
     def _release(self, handle: int) -> Doc:
         stem, runtime, _ = self._network(handle)
