@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from torch import Tensor, nn
 
-from archlab.device.backends.ort import module_path, read_profile
 from archlab.device.catalog import DEVICES, RunSpec
+from archlab.device.ort_profile import module_path, read_profile
 from archlab.device.profile import GroupTime, by_module, by_op, profile_ops
 from archlab.device.runtime import OpTime
 from archlab.errors import DeviceUnreachable

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from archlab.device import telemetry
-from archlab.device.backends.ort import module_path
 from archlab.device.catalog import Device, RunSpec
 from archlab.device.measurement import Samples
+from archlab.device.ort_profile import module_path
 from archlab.device.runtime import OpTime, Workload, timed
 from archlab.errors import DeviceError, four_parts
 

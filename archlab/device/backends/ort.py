@@ -1,11 +1,7 @@
 """ONNX Runtime on the CPU, FP32: the default. The one file that imports onnxruntime."""
 
 import json
-import re
-import statistics
 import tempfile
-from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +11,14 @@ import onnxruntime
 from archlab.device import telemetry
 from archlab.device.catalog import Device, RunSpec
 from archlab.device.measurement import Samples
+from archlab.device.ort_profile import read_profile
 from archlab.device.runtime import OpTime, Workload, timed
 from archlab.errors import DeviceError, four_parts
 
-__all__ = ["OrtBackend", "OrtHandle", "module_path", "read_profile"]
+__all__ = ["OrtBackend", "OrtHandle"]
 
 _LEVEL = "ORT_ENABLE_ALL"
 _ERRORS_ONLY = 3
-_APPENDED = re.compile(r"(/+(\w*Fusion\w*|WithoutBiases|transpose_[ab]|sink_port_\d+))+/*$")
 _BF16_ON_ARM = "mlas.enable_gemm_fastmath_arm64_bfloat16"
 
 
@@ -86,50 +82,6 @@ class OrtBackend:
     def prepare(self, workload: Workload, device: Device, run: RunSpec) -> OrtHandle:
         """Load the network into a session."""
         return OrtHandle(workload, run)
-
-
-def read_profile(events: list[dict[str, Any]]) -> tuple[OpTime, ...]:
-    """Turn the profiler's events into one row per node, the first run left out.
-
-    Args:
-        events: The profiler's JSON: entries of category Node, named ``<node>_kernel_time``, durations in µs.
-
-    Returns:
-        Rows in the order of execution; `ms` is the median over the runs. A node that the runtime made itself (a
-        reorder, a fused activation) is put down to the module of the node before it.
-    """
-    times_us: dict[tuple[int, str, str], list[float]] = defaultdict(list)
-    for index, op, name, duration_us in _kernels(events):
-        times_us[index, op, name].append(duration_us)
-    rows = []
-    module = ""
-    for (_, op, name), all_us in times_us.items():
-        module = module_path(name) if name.startswith("/") else module
-        ms = statistics.median(all_us[1:] or all_us) / 1000
-        rows.append(OpTime(op=op, node=name, module=module, ms=ms, calls=1))
-    return tuple(rows)
-
-
-def module_path(node: str) -> str:
-    """Read the module's dotted path off a node's name.
-
-    A file of ours names nodes ``/<path>/<operator>``; torch's exporter by scope, ``/stages.0/blocks.1/mlp/Conv``, and
-    repeats the name of a list before its members, ``/stages/stages.0/…``. What a runtime appends when it fuses or
-    splits nodes is left out. The name of a node of the whole network has no module in it.
-    """
-    scope = [part for part in _APPENDED.sub("", node).split("/") if part][:-1]
-    return ".".join(part for i, part in enumerate(scope) if not _is_list_of(part, scope[i + 1 : i + 2]))
-
-
-def _is_list_of(part: str, following: list[str]) -> bool:
-    return any(re.fullmatch(re.escape(part) + r"\.\d+", member) for member in following)
-
-
-def _kernels(events: list[dict[str, Any]]) -> Iterator[tuple[int, str, str, float]]:
-    for event in events:
-        name, facts = event.get("name", ""), event.get("args", {})
-        if event.get("cat") == "Node" and name.endswith("_kernel_time"):
-            yield int(facts.get("node_index", -1)), facts["op_name"], name.removesuffix("_kernel_time"), event["dur"]
 
 
 def _options(run: RunSpec) -> Any:

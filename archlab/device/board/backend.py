@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from archlab.device.backends.ort import read_profile
 from archlab.device.board.link import Link, connect
 from archlab.device.board.model import board_onnx
 from archlab.device.board.refusal import Refusal, refusal_error
 from archlab.device.board.times import layer_times
 from archlab.device.catalog import Device, RunSpec
 from archlab.device.measurement import Samples
+from archlab.device.ort_profile import read_profile
 from archlab.device.reach import RUNTIMES
 from archlab.device.runtime import OpTime, Workload
 from archlab.errors import DeviceError, DeviceLost, four_parts, unknown_name

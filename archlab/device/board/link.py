@@ -21,7 +21,7 @@ from typing import Any
 
 from archlab.device.board.refusal import Refusal, start_error
 from archlab.device.catalog import Device
-from archlab.device.reach import target_of
+from archlab.device.reach import check_python, target_of
 from archlab.errors import DeviceLost
 
 __all__ = ["LOADER", "Link", "argv_of", "connect"]
@@ -49,13 +49,17 @@ exec(compile(source, "archlab-agent", "exec"), {"__name__": "__main__", "SOURCE"
 """.strip()
 """Reads the agent from the stream, checks it, and becomes it."""
 
+_ANY_PYTHON = "python3"
 _AGENT = Path(__file__).with_name("agent.py")
 _PROTOCOL = 1
 _GREETING = b"ARCHLAB-AGENT "
 _SSH = (
-    *("ssh", "-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=10"),
-    *("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"),
+    *("ssh", "-T", "-a", "-x", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no"),
+    *("-o", "ClearAllForwardings=yes", "-o", "PermitLocalCommand=no"),
 )
+"""Of an option that is given twice ssh takes the first: these stand before the user's, `_PATIENCE` behind them."""
+
+_PATIENCE = ("-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3")
 _START_S = 60.0
 _SILENCE_S = 120.0
 """The agent says something every few seconds while it works; the longest silence is a look for runtimes."""
@@ -220,10 +224,12 @@ def argv_of(device: Device, agent_words: Sequence[str] = ()) -> list[str]:
         device: Where; `ssh:` is reached by ssh, all else runs here.
         agent_words: Arguments for the agent itself.
     """
+    words = ["-I", "-c", LOADER, *agent_words]
     if device.reach is None or not device.reach.startswith("ssh:"):
-        return [sys.executable, "-I", "-c", LOADER, *agent_words]
-    there = shlex.join([device.python, "-I", "-c", LOADER, *agent_words])
-    return [*_SSH, *device.ssh_options, *target_of(device.reach).words, there]
+        return [sys.executable if device.python == _ANY_PYTHON else str(Path(device.python).expanduser()), *words]
+    check_python(device.python)  # the shell there sees it without quotes, so that it may begin with ~
+    there = f"exec {device.python} {shlex.join(words)}"
+    return [*_SSH, *device.ssh_options, *_PATIENCE, *target_of(device.reach).words, there]
 
 
 def connect(device: Device, agent_words: Sequence[str] = ()) -> Link:

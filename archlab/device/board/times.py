@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from archlab.device.backends.ort import module_path
+from archlab.device.ort_profile import module_path
 from archlab.device.runtime import OpTime
 
 __all__ = ["layer_times"]
