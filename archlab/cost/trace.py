@@ -8,11 +8,12 @@ import contextlib
 import copy
 import functools
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from archlab.cost.rows import ConvAttrs, LayerTrace, OpRow, OpTrace, Segment, Shape
 from archlab.cost.walk import walk
@@ -21,7 +22,17 @@ from archlab.model.build import build_head, build_layer
 from archlab.model.check import check
 from archlab.spec import ArchSpec, HeadSpec
 
-__all__ = ["ConvAttrs", "Memo", "OpRow", "OpTrace", "as_if_on_meta", "on_meta", "trace", "trace_module"]
+__all__ = [
+    "ConvAttrs",
+    "Memo",
+    "OpRow",
+    "OpTrace",
+    "as_if_on_meta",
+    "fused_attention",
+    "on_meta",
+    "trace",
+    "trace_module",
+]
 
 
 class Memo:
@@ -169,3 +180,39 @@ def as_if_on_meta() -> Iterator[None]:
 class _Autocast(torch.autocast):
     def __init__(self, device_type: str, *args: Any, **kwargs: Any) -> None:
         super().__init__("cpu" if device_type == "meta" else device_type, *args, **kwargs)
+
+
+@contextlib.contextmanager
+def fused_attention() -> Iterator[None]:
+    """Keep a fused attention one row, as runtimes that have such a kernel run it; without, it falls apart.
+
+    The row is torch's CPU kernel, whatever the device: its shapes and its counts are those of all the others.
+    """
+    with mock.patch.object(functional, "scaled_dot_product_attention", _attention):
+        yield
+
+
+def _attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    **_: object,
+) -> torch.Tensor:
+    """Attention over tensors `(…, tokens, width)` as one operator, which takes four axes."""
+    lead = query.shape[:-2]
+    flat = [_four_axes(x.expand(*lead, *x.shape[-2:])) for x in (query, key, value)]
+    mask = None
+    if attn_mask is not None and attn_mask.dim() <= 4:
+        mask = attn_mask.to(query.dtype) if attn_mask.dtype == torch.bool else attn_mask
+        mask = mask.unsqueeze(1) if mask.dim() == 3 else mask
+    made = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(*flat, 0.0, is_causal, attn_mask=mask)[0]
+    return cast(torch.Tensor, made.reshape(*lead, *made.shape[-2:]))
+
+
+def _four_axes(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.dim() == 4:
+        return tensor
+    return tensor.unsqueeze(1) if tensor.dim() == 3 else tensor.flatten(0, -4)

@@ -20,7 +20,7 @@ __all__ = ["Sample", "Trained", "folds", "left_out", "train"]
 
 Floats = npt.NDArray[np.float64]
 
-_FOLDS = 5
+_FOLDS = 3
 _LEVEL = 0.9
 _LEAST_GROUPS = 2
 

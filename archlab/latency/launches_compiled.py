@@ -15,7 +15,7 @@ import math
 
 from archlab.cost.rows import OpRow
 from archlab.latency.fusion import BATCH_NORMS
-from archlab.latency.launches_rows import Launch, is_library_call, product
+from archlab.latency.launches_rows import Launch, is_library_call, is_recurrent_step, product, recurrent
 
 __all__ = ["compiled"]
 
@@ -66,6 +66,7 @@ class _Compiled:
 
     def __init__(self, rows: tuple[OpRow, ...], images: int) -> None:
         self._rows, self._images = rows, images
+        self._recurrent = recurrent(rows)
         self._real: list[int | None] = []
         self._step: dict[int | None, int] = collections.defaultdict(int)
         self._loop: dict[int, _Loop] = {}
@@ -88,7 +89,8 @@ class _Compiled:
                 calls += self._called(row)
             else:
                 self._step[i] = step
-                self._join(i, row, sources)
+                if not is_recurrent_step(row, self._recurrent):
+                    self._join(i, row, sources)
         return calls + [self._counted(loop) for loop in self._loops]
 
     def _source(self, source: int) -> int | None:
@@ -172,9 +174,11 @@ def _loop_kind(rows: list[OpRow]) -> str:
     if "softmax" in kinds:
         return "softmax"
     if "norm" in kinds:
-        return "layer_norm"
+        return "group_norm" if any(row.op == "native_group_norm" for row in rows) else "layer_norm"
     if "pool" in kinds:
         return "resize" if any("upsample" in row.op for row in rows) else "pool"
     if "reduce" in kinds:
         return "reduce"
+    if any(row.op in _JOINS for row in rows):
+        return "cat"
     return "move" if any(row.op in _MOVES for row in rows) else "elementwise"

@@ -6,6 +6,7 @@
 - A convolution adds its bias by a kernel of its own, unless it is depthwise.
 - A layer norm needs its axis innermost: where the map has it outermost, a copy comes before. From then on the map's
   channels are innermost, and convolutions keep that.
+- The steps of a recurrent layer are products with nothing between them.
 - What no image reaches is worked out again at each call, once for all images.
 """
 
@@ -14,7 +15,7 @@ import math
 
 from archlab.cost.rows import OpRow
 from archlab.latency.fusion import BATCH_NORMS
-from archlab.latency.launches_rows import Launch, is_attention, is_library_call, product
+from archlab.latency.launches_rows import Launch, is_attention, is_library_call, is_recurrent_step, product, recurrent
 
 __all__ = ["autocast"]
 
@@ -74,6 +75,7 @@ class _Autocast:
         self._rows, self._images, self._is_channels_last = rows, images, is_channels_last
         self._bytes = {-1: _WIDE}
         self._inner = {-1: False}
+        self._recurrent = recurrent(rows)
 
     def add(self, i: int) -> None:
         row = self._rows[i]
@@ -81,6 +83,8 @@ class _Autocast:
         self._bytes[i], self._inner[i] = self._bytes[first], self._inner[first] if row.sources else False
         if row.kind == "view":
             self._bytes[i] = self._bytes[first] if row.sources else _WIDE
+        elif is_recurrent_step(row, self._recurrent):
+            self._bytes[i] = _LOW
         elif is_library_call(row):
             self._product(i, row)
         elif row.op in _WIDE_OPS:

@@ -8,12 +8,23 @@
   weights into the order that a library wants. ``bias``: the sum after a convolution that a library leaves out.
 """
 
+import collections
 import dataclasses
 import math
+from collections.abc import Iterable
 
 from archlab.cost.rows import OpRow
 
-__all__ = ["LAUNCH_COLUMNS", "LAUNCH_KINDS", "Launch", "is_attention", "is_library_call", "product"]
+__all__ = [
+    "LAUNCH_COLUMNS",
+    "LAUNCH_KINDS",
+    "Launch",
+    "is_attention",
+    "is_library_call",
+    "is_recurrent_step",
+    "product",
+    "recurrent",
+]
 
 LAUNCH_KINDS = (
     "conv",
@@ -39,6 +50,9 @@ LAUNCH_KINDS = (
     "cast",
     "bias",
 )
+
+_RECURRENT = 8
+"""So many products with weights that were read before make a module recurrent."""
 
 _PRODUCTS = {"convolution", "addmm", "mm", "bmm", "baddbmm", "addbmm", "linear", "mv", "addmv"}
 
@@ -86,6 +100,17 @@ def is_attention(row: OpRow) -> bool:
 def is_library_call(row: OpRow) -> bool:
     """Whether a library multiplies here: a convolution, a product, a fused attention."""
     return row.op in _PRODUCTS or is_attention(row)
+
+
+def recurrent(rows: Iterable[OpRow]) -> set[str]:
+    """Modules that apply the same weights time after time: libraries run their steps without kernels in between."""
+    again = collections.Counter(row.module for row in rows if row.kind == "linear" and row.weight_elems > row.params)
+    return {module for module, times in again.items() if times >= _RECURRENT}
+
+
+def is_recurrent_step(row: OpRow, modules: set[str]) -> bool:
+    """Whether the row is part of such a step and no product."""
+    return row.module in modules and row.kind in ("elementwise", "activation", "copy")
 
 
 def product(row: OpRow, images: int, bytes_per_elem: int) -> Launch:

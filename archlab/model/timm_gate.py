@@ -1,8 +1,8 @@
 """The one door to timm, which is an optional source of models and the tests' oracle.
 
 timm imports torchvision. Beside a CPU-only torch that import fails until two operator schemas exist, so they are
-declared here when, and only when, the import fails for that reason. Fused attention is switched off: counters and
-exporters would not see its products.
+declared here when, and only when, the import fails for that reason. Fused attention is switched off unless asked for:
+counters and exporters would not see its products.
 """
 
 import importlib
@@ -21,11 +21,12 @@ _kept_alive: list[torch.library.Library] = []
 _SCHEMAS = ("nms", "qnms")
 
 
-def create(name: str, **options: Any) -> nn.Module:
+def create(name: str, *, keeps_fused_attention: bool = False, **options: Any) -> nn.Module:
     """Create a network of timm with random weights, in evaluation mode.
 
     Args:
         name: timm's name of the network, without the prefix `timm:`.
+        keeps_fused_attention: Whether attention runs as timm has it; else its products are written out.
         options: Passed on to timm's `create_model`.
 
     Raises:
@@ -35,7 +36,7 @@ def create(name: str, **options: Any) -> nn.Module:
     timm = _timm()
     if not timm.is_model(name):
         raise unknown_name("timm model", name, timm.list_models(), do="see timm.list_models()")
-    timm.layers.set_fused_attn(False)
+    timm.layers.set_fused_attn(keeps_fused_attention)
     module = timm.create_model(name, pretrained=False, **options).eval()
     assert isinstance(module, nn.Module)
     return module

@@ -4,7 +4,7 @@ import pytest
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archlab.cost.trace import trace_module
+from archlab.cost.trace import fused_attention, trace_module
 
 TOKENS, WIDTH, HEADS = 28 * 28, 96, 4
 PRODUCT = TOKENS * TOKENS * WIDTH
@@ -43,3 +43,25 @@ def test_torchs_own_encoder_layer_counts_in_full() -> None:
     trace = trace_module(layer.eval(), (1, TOKENS, WIDTH))
     assert sum(row.macs for row in trace.rows) == BY_HAND + 2 * TOKENS * WIDTH * 2 * WIDTH
     assert sum(row.params for row in trace.rows) == trace.params
+
+
+def test_a_fused_attention_can_be_kept_whole() -> None:
+    """One row instead of two products and a softmax; scores never reach memory, so it reads three tokens × width."""
+    with fused_attention():
+        trace = trace_module(Attention(is_fused=True), (1, TOKENS, WIDTH))
+    assert sum(row.macs for row in trace.rows) == BY_HAND
+    kept = [row for row in trace.rows if row.kind == "matmul"]
+    assert [row.macs for row in kept] == [2 * PRODUCT]
+    assert (kept[0].read_elems, kept[0].write_elems) == (3 * TOKENS * WIDTH, TOKENS * WIDTH)
+    assert "softmax" not in [row.kind for row in trace.rows]
+
+
+@pytest.mark.parametrize("lead", [(2,), (2, 3), (2, 3, 4)])
+def test_kept_whole_with_any_number_of_axes(lead: tuple[int, ...]) -> None:
+    class Plain(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.scaled_dot_product_attention(x, x, x, attn_mask=(x @ x.mT) > 0)
+
+    with fused_attention():
+        trace = trace_module(Plain(), (*lead, 5, 8))
+    assert trace.segments[0].layer.output_shape == (*lead, 5, 8)
