@@ -1013,7 +1013,7 @@ class Agent:
         with open(stem + ".onnx", "wb") as stream:
             stream.write(data)
         settings = {"precision": precision, "threads": threads}
-        before = self._tools.board.state()
+        before, identity = self._tools.board.state(), self._identity()
         began = time.monotonic()
         try:
             effective = self._runtimes[runtime].prepare(stem, settings)
@@ -1021,7 +1021,7 @@ class Agent:
             self._wipe(stem)
             raise
         self._networks[self._count] = (stem, self._runtimes[runtime], settings)
-        return {"handle": self._count, "settings": effective, "prepare_s": round(time.monotonic() - began, 3),
+        return {**identity, "handle": self._count, "settings": effective, "prepare_s": round(time.monotonic() - began, 3),
                 "queue_s": round(self._queue.waited_s, 3), "state": before, "idle_power_w": self._tools.idle_w}  # fmt: skip
 
     def _run(self, handle: int, runs: int, seconds: float) -> Doc:

@@ -24,7 +24,7 @@ from archlab.device.measurement import Samples
 from archlab.device.ort_profile import read_profile
 from archlab.device.reach import RUNTIMES
 from archlab.device.runtime import OpTime, Workload
-from archlab.errors import DeviceError, DeviceLost, four_parts, unknown_name
+from archlab.errors import DeviceChanged, DeviceError, DeviceLost, four_parts, unknown_name
 
 __all__ = ["BoardBackend", "BoardHandle"]
 
@@ -43,6 +43,7 @@ class BoardHandle:
         self._number = answer["handle"]
         self._settings = {str(name): str(value) for name, value in answer["settings"].items()}
         self._queue_s = float(answer["queue_s"])
+        self._fingerprint: dict[str, str] = answer["fingerprint"]
 
     @property
     def is_self_warming(self) -> bool:
@@ -80,6 +81,7 @@ class BoardHandle:
     def _block(self, runs: int) -> dict[str, Any]:
         seconds = min(_BLOCK_S, max(self._run.max_s, 0.01))
         answer = self._ask("run", runs=runs, seconds=seconds)
+        self._check_unchanged(answer["fingerprint"])
         self._queue_s += float(answer["queue_s"])
         return answer
 
@@ -90,6 +92,20 @@ class BoardHandle:
             return self._link.ask(op, **fields)
         except Refusal as refusal:
             raise refusal_error(refusal, self._link.name) from None
+
+    def _check_unchanged(self, now: dict[str, str]) -> None:
+        """Refuse times that two states of the board would share."""
+        before = self._fingerprint
+        keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+        if keys:
+            raise DeviceChanged(
+                four_parts(
+                    f"the device {self._link.name} changed while a network ran on it",
+                    given=", ".join(f"{key} {now.get(key, 'not told')}" for key in keys),
+                    allowed=", ".join(f"{key} {before.get(key, 'not told')}" for key in keys) + ", as when it began",
+                    do="set it back, or measure again with the device as it is now",
+                )
+            )
 
     def _samples(self, answer: dict[str, Any]) -> Samples:
         wall_ns = np.asarray(answer["wall_ns"], dtype=np.int64)

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Stands in for TensorRT's own tool, in both of its dialects; refuses what the real one of its version refuses.
 
+Stricter in one thing: flags that 11 still takes and leaves without effect are refused, for nobody should send them.
+
 FAKE_TRT is its version, e.g. 8.2.1, 10.3.0 or 11.1.0. FAKE_TRT_LOG names a file that gets each call as a line of JSON.
 A network with more than FAKE_TRT_MOST_BYTES is one that it cannot build. FAKE_TRT_DO names a file with what happens in
 the next run: `slow`, `device` (the GPU is gone) or `heat PATH` (a sensor that gets hot), one line per run.
@@ -47,8 +49,10 @@ def main() -> int:
 def _takes(name):
     if name in SINCE:
         return SINCE[name] <= VERSION
-    if name == "--buildOnly" or name == "--workspace":
-        return VERSION < (8, 6, 0)
+    if name == "--buildOnly":
+        return VERSION < (9, 0, 0)
+    if name == "--workspace":
+        return VERSION < (10, 0, 0)
     if name == "--bf16":
         return VERSION[0] == 10
     if name in OLD:
@@ -88,7 +92,7 @@ def _run(given):
         Path(given["--exportTimes"]).write_text(json.dumps(rows))
     if "--exportProfile" in given:
         rows = [{"count": 100}] + [
-            {"name": name, "timeMs": 100 * ms, "averageMs": 1.1 * ms, "medianMs": ms, "percentage": 50.0}
+            {"name": name, "timeMs": 100 * ms, "averageMs": 1.1 * ms, **_median(ms), "percentage": 50.0}
             for name, _, ms in LAYERS
         ]
         Path(given["--exportProfile"]).write_text(json.dumps(rows))
@@ -98,12 +102,17 @@ def _run(given):
     return 0
 
 
+def _median(ms):
+    return {"medianMs": ms} if VERSION >= (8, 4, 0) else {}
+
+
 def _row(i):
-    compute = 2.0 + 0.001 * (i % 5)
+    """One run as trtexec 8.2 to 11.1 writes it."""
+    began, compute = 3.0 * i, 2.0 + 0.001 * (i % 5)
     return {
-        "startEnqMs": 3.0 * i, "endEnqMs": 3.0 * i + 0.02, "startInMs": 0.0, "endInMs": 0.0, "startComputeMs": 0.0,
-        "endComputeMs": compute, "startOutMs": 0.0, "endOutMs": 0.0, "inMs": 0.0, "computeMs": compute, "outMs": 0.0,
-        "h2dMs": 0.0, "d2hMs": 0.0, "latencyMs": compute, "enqMs": 0.02,
+        "startEnqMs": began, "endEnqMs": began + 0.02, "startH2dMs": began, "endH2dMs": began, "startComputeMs": began,
+        "endComputeMs": began + compute, "startD2hMs": began + compute, "endD2hMs": began + compute, "h2dMs": 0.0,
+        "computeMs": compute, "d2hMs": 0.0, "latencyMs": compute,
     }  # fmt: skip
 
 
