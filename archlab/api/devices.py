@@ -13,6 +13,7 @@ import pandas as pd
 
 from archlab.api.calibration import describe_fit
 from archlab.device import registry
+from archlab.device.backends import BACKENDS
 from archlab.device.catalog import DEVICES, Device, rows
 from archlab.device.catalog import device as find_device
 from archlab.device.check import Step, cpu_probes, cuda_probes, walk
@@ -72,8 +73,16 @@ def show_device(name: str) -> dict[str, Any]:
     device = find_device(name)
     facts = dataclasses.asdict(device) | {"how": _how(device)}
     if device.reach:
-        facts |= {"fingerprint": fingerprint() if device.reach == "local" else None}
+        facts |= {"fingerprint": _fingerprint(device)}
     return facts | describe_fit(device)
+
+
+def _fingerprint(device: Device) -> dict[str, str] | None:
+    if device.reach != "local":
+        return None
+    if device.kind == "gpu" and _how(device) == "measured":
+        return BACKENDS[device.backends[0]].fingerprint(device)
+    return fingerprint()
 
 
 def add_device(

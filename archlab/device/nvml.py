@@ -111,8 +111,10 @@ class GpuWatch:
         """Identify driver and settings that move a latency, in words that stay the same while nothing changes."""
         limit = self._read("power limit", lambda h: pynvml.nvmlDeviceGetEnforcedPowerLimit(h) / 1e3)
         driver = self._read("driver", lambda h: _decoded(pynvml.nvmlSystemGetDriverVersion()))
+        cuda = self._read("driver's CUDA", lambda h: int(pynvml.nvmlSystemGetCudaDriverVersion()))
         return {
             "gpu_driver": driver or "not readable",
+            "gpu_driver_cuda": "not readable" if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}",
             "gpu_power_limit": "not readable" if limit is None else f"{limit:.0f} W",
         }
 

@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from archlab.api import timing
+from archlab.device.backends import BACKENDS
+from archlab.device.backends.cuda import CudaBackend
 from archlab.device.catalog import RunSpec
-from archlab.device.gpu import first_gpu
+from archlab.device.gpu import CudaGpu, first_gpu
 from archlab.device.measurement import Measurement
+from archlab.device.nvml import GpuWatch
 
 Answer = Callable[..., Any]
 Run = Callable[..., tuple[int, str, str]]
@@ -54,6 +58,17 @@ def test_without_asking_there_is_no_energy(asked: list[RunSpec], run: Run, answe
 def test_an_estimate_has_no_energy(answer: Answer) -> None:
     (row,) = answer("measure", "edgenext_xx_small", "--device", "orin", "--energy")
     assert row["energy_mj"] is row["power_w"] is None
+
+
+def test_showing_a_gpu_shows_who_it_is(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = CudaGpu(name="NVIDIA Paper", capability=90, sms=132, memory_gb=80.0, cuda="13.0", cudnn="9")
+    monkeypatch.setattr("archlab.api.devices.first_gpu", lambda: gpu)
+    driver = SimpleNamespace(gpu=lambda: gpu, watch=lambda: GpuWatch("GPU-none"))
+    monkeypatch.setitem(BACKENDS, "cuda_graph", CudaBackend(driver))  # type: ignore[arg-type]
+    found = answer("device", "show", "cuda")
+    assert found["how"] == "measured"
+    assert (found["fingerprint"]["gpu"], found["fingerprint"]["gpu_arch"]) == ("NVIDIA Paper", "sm_90")
+    assert found["fingerprint"]["gpu_driver"]
 
 
 @pytest.mark.skipif(first_gpu() is not None, reason="there is a GPU here")

@@ -29,6 +29,7 @@ class FakeDriver:
             "nvmlDeviceGetName": lambda handle: {"by index 0": "NVIDIA T4", "by index 1": b"NVIDIA L4"}[handle],
             "nvmlDeviceGetMemoryInfo": lambda handle: SimpleNamespace(total=16_000_000_000),
             "nvmlSystemGetDriverVersion": lambda: "580.1",
+            "nvmlSystemGetCudaDriverVersion": lambda: 12080,
             "nvmlDeviceGetClockInfo": lambda handle, kind: {1: 1590, 2: 5001}[kind],
             "nvmlDeviceGetTemperature": lambda handle, sensor: 71,
             "nvmlDeviceGetPowerUsage": lambda handle: 69_500,
@@ -99,7 +100,7 @@ def test_a_server_gpu_tells_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     assert watch.state() == GpuState(
         sm_mhz=1590.0, memory_mhz=5001.0, temperature_c=71.0, power_w=69.5, energy_mj=123_456.0
     )
-    assert watch.fingerprint() == {"gpu_driver": "580.1", "gpu_power_limit": "70 W"}
+    assert watch.fingerprint() == {"gpu_driver": "580.1", "gpu_driver_cuda": "12.8", "gpu_power_limit": "70 W"}
     assert watch.silent == ()
     assert driver.opened == 1
     watch.close()
@@ -138,7 +139,11 @@ def test_a_jetson_is_found_and_says_nothing_and_that_is_said(monkeypatch: pytest
     watch = GpuWatch("GPU-of-a-board")
     assert watch.state() == GpuState()
     assert watch.state() == GpuState()
-    assert watch.fingerprint() == {"gpu_driver": "580.1", "gpu_power_limit": "not readable"}
+    assert watch.fingerprint() == {
+        "gpu_driver": "580.1",
+        "gpu_driver_cuda": "12.8",
+        "gpu_power_limit": "not readable",
+    }
     assert watch.silent == tuple(
         f"{what}: NVML says Not Supported"
         for what in (
