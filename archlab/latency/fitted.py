@@ -20,7 +20,7 @@ __all__ = ["Sample", "Trained", "folds", "left_out", "train"]
 
 Floats = npt.NDArray[np.float64]
 
-_FOLDS = 3
+_FOLDS = 4
 _LEVEL = 0.9
 _LEAST_GROUPS = 2
 
@@ -64,15 +64,16 @@ def train(samples: Sequence[Sample], *, seed: int = 0) -> Trained:
     Raises:
         PlanError: For fewer than two groups: what is new cannot be tried then.
     """
-    errors = np.concatenate([np.log([s.ms for s in left]) - np.log(ms) for left, ms in _tried(samples, seed)])
-    low, high = np.exp(np.quantile(errors, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]))
-    return Trained(net=_learn(samples, seed), low=float(low), high=float(high))
+    fold = folds([s.group for s in samples], min(_FOLDS, len({s.group for s in samples})))
+    low, high = _ends(_log_ms(samples) - np.log(_tried(samples, fold, seed)))
+    return Trained(net=_learn(samples, seed), low=low, high=high)
 
 
 def left_out(samples: Sequence[Sample], *, count: int, seed: int = 0) -> Floats:
     """Predict every network by a training that saw nothing of its fold of groups.
 
-    The interval is part of the training: it is made from the other folds, by folds among them.
+    The interval is that of the errors in the other folds (the trainings behind those errors saw this fold, which hardly
+    moves a quantile of many errors).
 
     Args:
         samples: Networks of one device, runtime and precision.
@@ -81,14 +82,15 @@ def left_out(samples: Sequence[Sample], *, count: int, seed: int = 0) -> Floats:
 
     Returns:
         Prediction and the ends of the interval in ms, `(samples, 3)`.
+
+    Raises:
+        PlanError: For fewer than two groups.
     """
-    found = np.empty((len(samples), 3))
     fold = folds([s.group for s in samples], count)
-    for one in range(count):
-        trained = train([s for s, f in zip(samples, fold, strict=True) if f != one], seed=seed)
-        for i in np.flatnonzero(fold == one):
-            found[i] = trained.predict(samples[int(i)].launches)
-    return found
+    found = _tried(samples, fold, seed)
+    errors = _log_ms(samples) - np.log(found)
+    ends = np.array([_ends(errors[fold != one]) for one in range(count)])
+    return np.column_stack([found, found * ends[fold, 0], found * ends[fold, 1]])
 
 
 def folds(groups: Sequence[str], count: int) -> npt.NDArray[np.intp]:
@@ -101,26 +103,34 @@ def folds(groups: Sequence[str], count: int) -> npt.NDArray[np.intp]:
     return np.array([fold[group] for group in groups], np.intp)
 
 
-def _tried(samples: Sequence[Sample], seed: int) -> list[tuple[list[Sample], Floats]]:
-    """Folds of networks, each with its ms as predicted by a training without it."""
-    groups = [s.group for s in samples]
-    count = min(_FOLDS, len(set(groups)))
-    if count < _LEAST_GROUPS:
+def _tried(samples: Sequence[Sample], fold: npt.NDArray[np.intp], seed: int) -> Floats:
+    """The ms of every network as predicted by a training without its fold."""
+    groups = len({s.group for s in samples})
+    if groups < _LEAST_GROUPS:
         raise PlanError(
             four_parts(
                 "an interval needs networks that were left out",
-                given=f"{len(set(groups))} groups in {len(samples)} measured networks",
+                given=f"{groups} groups in {len(samples)} measured networks",
                 allowed=f"{_LEAST_GROUPS} groups or more",
                 do="measure networks of another family, or name the groups more finely",
             )
         )
-    fold = folds(groups, count)
-    found = []
-    for one in range(count):
+    found = np.empty(len(samples))
+    for one in np.unique(fold):
         net = _learn([s for s, f in zip(samples, fold, strict=True) if f != one], seed)
-        left = [s for s, f in zip(samples, fold, strict=True) if f == one]
-        found.append((left, net.predict([s.launches for s in left]).sum(axis=1)))
+        left = [s.launches for s, f in zip(samples, fold, strict=True) if f == one]
+        found[fold == one] = net.predict(left).sum(axis=1)
     return found
+
+
+def _log_ms(samples: Sequence[Sample]) -> Floats:
+    return np.log([s.ms for s in samples])
+
+
+def _ends(errors: Floats) -> tuple[float, float]:
+    """The interval over a prediction, from logarithms of measured over predicted."""
+    low, high = np.exp(np.quantile(errors, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]))
+    return float(low), float(high)
 
 
 def _learn(samples: Sequence[Sample], seed: int) -> KernelNet:

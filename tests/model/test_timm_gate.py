@@ -19,6 +19,11 @@ def test_fused_attention_is_off() -> None:
     assert not module.training
 
 
+def test_fused_attention_is_kept_where_asked_for() -> None:
+    module = timm_gate.create("vit_tiny_patch16_224", keeps_fused_attention=True)
+    assert all(part.fused_attn for part in module.modules() if hasattr(part, "fused_attn"))
+
+
 def test_unknown_network_is_named_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match=r"no timm model 'edgenext_smal'.*did you mean 'edgenext_small'"):
         timm_gate.create("edgenext_smal")
