@@ -51,6 +51,8 @@ def make(tool: Path, trees: ModuleType, tmp_path: Path, monkeypatch: pytest.Monk
             str(tmp_path / "lock"),
             "--root",
             str(root or trees.orin(tmp_path / "root")),
+            "--limit",
+            "poll_s=0.02",
         ]
         made.append(BoardBackend([*words, *(w for k, v in limits.items() for w in ("--limit", f"{k}={v}"))]))
         return made[-1]
