@@ -4,9 +4,9 @@
 
 Each search runs as `archlab search` does and confirms its front itself; they share a measurement cache, as the searches
 of one user do, which the second measurements never see. The audit comes after all searches: every network of every
-front, and of the baseline's fronts, in random order, each in a process of its own. The baseline knows only the plain
-mean of the wall times of the same runs, measured once: it takes a network for feasible when that mean is within the
-budget.
+front, and of the baseline's fronts, with a fresh process for each study, studies and networks in random order. The
+baseline knows only the plain mean of the wall times of the same runs, measured once: it takes a network for feasible
+when that mean is within the budget.
 
 OUT gets a study folder per seed and `audit.csv`; run the command again and it goes on where it stopped.
 """
@@ -17,7 +17,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ from archlab.pareto import nondominated
 from archlab.reports import study_files
 from archlab.study import confirm, result
 from archlab.study.anchor import read, usual_ms
-from archlab.study.plan import StudyPlan
 from archlab.study.record import Record
 
 FIELDS = [
@@ -62,29 +61,39 @@ def _search(folder: Path, seed: int, budget_ms: float, trials: int) -> None:
 
 
 def _audit(folders: Sequence[Path], path: Path) -> None:
-    rows = [(plan, row, record) for folder in folders for plan, row, record in _rows(folder)]
     done = set()
     if path.exists():
         with path.open() as stream:
             done = {(line["seed"], line["digest"]) for line in csv.DictReader(stream)}
-    anchors = {seed: usual_ms(read(folder / "anchor.jsonl")) for seed, folder in enumerate(folders)}
-    random.Random(0).shuffle(rows)
     with path.open("a", newline="") as stream:
         table = csv.DictWriter(stream, FIELDS)
         if not done:
             table.writeheader()
-        for plan, row, record in rows:
-            if (str(row["seed"]), row["digest"]) in done:
-                continue
-            (found,) = confirm.fresh_process(plan, [record], anchors[plan.seed])
-            low, high = found["latency_again_interval"]
-            row |= {"audit_ms": found["latency_again_ms"], "audit_low_ms": low, "audit_high_ms": high}
-            table.writerow(row | {"audit_quality": found["quality"], "audit_drift": found["drift"]})
-            stream.flush()
-            print(f"{row['seed']} {row['digest']} {row['latency_ms']:.3f} {row['audit_ms']:.3f}", flush=True)
+        for folder in random.Random(0).sample(folders, len(folders)):
+            found = list(_rows(folder))
+            random.Random(len(found)).shuffle(found)
+            waiting = {row["digest"]: row for row, _ in found if (str(row["seed"]), row["digest"]) not in done}
+            records = [record for row, record in found if row["digest"] in waiting]
+            anchor_ms = usual_ms(read(folder / "anchor.jsonl"))
+            for again in confirm.fresh_process(study_files.read(folder).plan, records, anchor_ms) if records else ():
+                row = waiting[again["digest"]] | _audited(again)
+                table.writerow(row)
+                stream.flush()
+                print(f"{row['seed']} {row['digest']} {row['latency_ms']:.3f} {row['audit_ms']:.3f}", flush=True)
 
 
-def _rows(folder: Path) -> Iterator[tuple[StudyPlan, dict[str, Any], Record]]:
+def _audited(again: Mapping[str, Any]) -> dict[str, Any]:
+    low, high = again["latency_again_interval"]
+    return {
+        "audit_ms": again["latency_again_ms"],
+        "audit_low_ms": low,
+        "audit_high_ms": high,
+        "audit_quality": again["quality"],
+        "audit_drift": again["drift"],
+    }
+
+
+def _rows(folder: Path) -> Iterator[tuple[dict[str, Any], Record]]:
     """The networks of a study's front and of the baseline's, without the audit's number."""
     study = study_files.read(folder)
     again = {row.digest: row.latency_again_ms for row in confirm.read(folder / "confirmed.jsonl")}
@@ -94,7 +103,6 @@ def _rows(folder: Path) -> Iterator[tuple[StudyPlan, dict[str, Any], Record]]:
         if record.digest in front | rivals and record.evaluation is not None:
             values = record.evaluation
             yield (
-                study.plan,
                 {
                     "seed": study.plan.seed,
                     "digest": record.digest,

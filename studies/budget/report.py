@@ -45,8 +45,8 @@ def _text(table: pd.DataFrame, studies: list[Study]) -> Iterator[str]:
     yield "Other work ran on the machine all the while."
     yield ""
     yield "Every network of a front has three numbers: that of the search, the second measurement with which the search"
-    yield "ends (one fresh process, random order), and the audit after all searches (a fresh process for each network,"
-    yield "all fronts in random order). The baseline takes the plain mean of the wall times of the same runs, measured"
+    yield "ends (one fresh process, random order), and the audit after all searches (a fresh process for each front,"
+    yield "all in random order). The baseline takes the plain mean of the wall times of the same runs, measured"
     yield "once and without an interval, for the latency; its fronts were audited in the same way."
     yield ""
     ours, rivals = table[table["in_front"]], table[table["in_baseline"]]
