@@ -24,7 +24,7 @@ from archlab.device.catalog import Device
 from archlab.device.reach import check_python, target_of
 from archlab.errors import DeviceLost
 
-__all__ = ["LOADER", "Link", "argv_of", "connect"]
+__all__ = ["AGENT", "LOADER", "Link", "argv_of", "connect"]
 
 LOADER = r"""
 import hashlib, os, sys
@@ -50,7 +50,9 @@ exec(compile(source, "archlab-agent", "exec"), {"__name__": "__main__", "SOURCE"
 """Reads the agent from the stream, checks it, and becomes it."""
 
 _ANY_PYTHON = "python3"
-_AGENT = Path(__file__).with_name("agent.py")
+AGENT = Path(__file__).with_name("agent.py")
+"""The file that is sent; a board may keep a copy of it for logins that shall do nothing else."""
+
 _PROTOCOL = 1
 _GREETING = b"ARCHLAB-AGENT "
 _SSH = (
@@ -147,7 +149,7 @@ class Link:
             os.close(self._errors)
 
     def _greet(self) -> None:
-        source = _AGENT.read_bytes()
+        source = AGENT.read_bytes()
         digest = hashlib.sha256(source).hexdigest()
         self._send(f"archlab-agent {len(source)} {digest}\n".encode() + source)
         until, noise = time.monotonic() + _START_S, 0
