@@ -111,6 +111,19 @@ def test_chosen_networks_are_different_and_spread() -> None:
     np.testing.assert_array_equal(chosen, choose(np.log(sources), counts, 10))
 
 
+def test_all_networks_are_chosen_once_each() -> None:
+    sources = np.random.default_rng(0).normal(size=(12, 3))
+    assert sorted(choose(sources, None, 12).tolist()) == list(range(12))
+
+
+def test_large_networks_may_cost_more_than_in_proportion() -> None:
+    """One source, no features: nothing but another slope of the logarithms makes 1.3 of 1."""
+    log_source = np.linspace(0, 4, 40)[:, None]
+    truth = np.exp(0.5 + 1.3 * log_source[:, 0])
+    at = np.arange(0, 40, 6)
+    np.testing.assert_allclose(transfer(log_source, None, at, truth[at]).ms, truth, rtol=0.1)
+
+
 def test_of_twins_only_one_is_chosen() -> None:
     sources, _, counts = additive_world()
     doubled, twice = np.vstack([sources, sources]), np.vstack([counts, counts])
