@@ -10,6 +10,7 @@ import csv
 import io
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -75,7 +76,7 @@ def _timm_module(name: str, resolution: int, classes: int) -> nn.Module:
     return module
 
 
-def _created(name: str, **options: object) -> nn.Module:
+def _created(name: str, **options: Any) -> nn.Module:
     """On the meta device where timm's construction runs there, else with real weights."""
     try:
         with torch.device("meta"):

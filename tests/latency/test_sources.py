@@ -48,7 +48,7 @@ def test_smooth_and_rest_add_up_to_the_latency() -> None:
 
 
 def test_multiples_sum_to_the_same_on_every_device() -> None:
-    _, multiples = tabulate(np.random.default_rng(4).normal(size=(30, 3)) + [0.0, 2.0, -1.0], None)
+    _, multiples = tabulate(np.random.default_rng(4).normal(size=(30, 3)) + np.array([0.0, 2.0, -1.0]), None)
     sums = (multiples.smooth + multiples.rest).sum(axis=0)
     np.testing.assert_allclose(sums, sums[0])
 
