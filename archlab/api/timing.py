@@ -7,6 +7,7 @@ import pandas as pd
 from torch import nn
 
 from archlab.api.arguments import checked
+from archlab.api.patience import patiently
 from archlab.api.target import Target, resolve
 from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import Device, RunSpec, run_for
@@ -88,13 +89,16 @@ def digest_of(target: Target, batch: int = 1) -> str:
 
 def _measured(target: Target, place: Device, run: RunSpec) -> dict[str, Any]:
     side = target.resolution
-    found = measure_module(
-        deployed(target),
-        place,
-        run,
-        input_shape=(run.batch, 3, side, side),
-        digest=target.spec.digest if target.spec else None,
-        cache=MeasurementCache(),
+    module = deployed(target)
+    found = patiently(
+        lambda: measure_module(
+            module,
+            place,
+            run,
+            input_shape=(run.batch, 3, side, side),
+            digest=target.spec.digest if target.spec else None,
+            cache=MeasurementCache(),
+        )
     )
     row = found.summary()
     power = {name: found.environment.get(name) for name in _POWER} if run.power_s else {}
