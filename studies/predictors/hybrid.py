@@ -154,17 +154,14 @@ def _write_csv(judge: Sequence[Measured], judged: dict[str, Floats]) -> None:
 def _scatter(judge: Sequence[Measured], judged: dict[str, Floats]) -> str:
     names = [name for name in judged if "power" not in name]
     ms = _ms(judge)
-    ends = np.array([ms.min() / 1.3, ms.max() * 1.3])
     with mpl.rc_context({"svg.hashsalt": "hybrid", "font.size": 9}):
-        figure = Figure(figsize=(11, 3.2), layout="constrained")
-        for axes, name in zip(figure.subplots(1, len(names)), names, strict=True):
-            axes.fill_between(ends, ends * 0.9, ends * 1.1, color="0.9", label="±10 %")
-            axes.errorbar(
-                ms, judged[name][:, 0], _whiskers(judged[name]), fmt="o", ms=2.5, lw=0.6, color="tab:blue", alpha=0.8
-            )
-            axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, title=name, xlabel="measured, ms")
-            axes.set_aspect("equal")
-        figure.axes[0].set_ylabel("predicted, ms")
+        figure = Figure(figsize=(11, 2.8), layout="constrained")
+        for axes, name in zip(figure.subplots(1, len(names), sharey=True), names, strict=True):
+            off = 100 * (judged[name] / ms[:, None] - 1)
+            axes.axhspan(-10, 10, color="0.9")
+            axes.errorbar(ms, off[:, 0], _whiskers(off), fmt="o", ms=2.5, lw=0.5, color="tab:blue", alpha=0.8)
+            axes.set(xscale="log", title=name, xlabel="measured, ms")
+        figure.axes[0].set_ylabel("predicted over measured, %")
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None})
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
@@ -219,6 +216,8 @@ looked at when all was chosen.
 {_table(few)}
 
 ![predicted over measured](hybrid.svg)
+
+Whiskers are the 90 % intervals; the grey band is ±10 %.
 """
 
 
