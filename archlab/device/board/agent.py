@@ -918,7 +918,7 @@ FIELDS: Dict[str, Dict[str, Any]] = {
 
 def checked(doc: Any) -> Doc:
     """Refuse a request that says anything but what its operation takes."""
-    if not isinstance(doc, dict) or doc.get("op") not in FIELDS or not isinstance(doc.get("op"), str):
+    if not isinstance(doc, dict) or not isinstance(doc.get("op"), str) or doc["op"] not in FIELDS:
         raise Refused("bad_request", "no such operation; there are " + ", ".join(sorted(FIELDS)))
     wanted = FIELDS[doc["op"]]
     if set(doc) != {"op"} | set(wanted):
@@ -1174,6 +1174,9 @@ def main(argv: List[str], sent: Optional[bytes] = None) -> int:
     except Ended as end:
         _say_why(wire, str(end))
         return 3
+    except Exception as fault:  # a full disk, or a mistake of ours: say it, and clean up as always
+        _say_why(wire, "%s: %s" % (type(fault).__name__, " ".join(str(fault).split())[:300]))
+        return 4
     finally:
         if agent is not None:
             agent.close()
