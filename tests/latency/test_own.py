@@ -11,7 +11,8 @@ from archlab.device.runtime import OpTime
 from archlab.errors import DeviceError, DeviceLost, DeviceUnreachable, PlanError
 from archlab.families import published
 from archlab.latency import PREDICTORS, own, own_roofline, predictor_for
-from archlab.latency.own import calibrate_device, fastest, leave_out, paced
+from archlab.latency.lookup import timed_layers
+from archlab.latency.own import calibrate_device, fastest, leave_out, measured_on, paced
 from archlab.latency.samples import Measured, path_of, stored
 from archlab.latency.terms import TERMS
 
@@ -182,3 +183,13 @@ def test_what_a_device_promises():
     wide = np.exp(own_roofline.promised(device("t4"), RunSpec(precision="fp32", runtime="cuda")))
     assert wide[at("gemm_bytes")] == pytest.approx(2e3 / 320)
     assert wide[at("conv_macs")] == pytest.approx(2 / 8.1 / 0.6)
+
+
+def test_the_protocol_measures_and_the_profiler_times_the_operators():
+    spec = published("edgenext_xx_small").spec.replace(resolution=64)
+    found = measured_on(CPU, RunSpec(warmup_s=0.0, max_s=0.2))("tiny", spec)
+    assert (found.model, found.spec) == ("tiny", spec)
+    assert found.ms > 0
+    assert len(timed_layers(found)) == len(found.trace.segments)
+    with pytest.raises(DeviceUnreachable):
+        measured_on(device("orin"), run_for(device("orin")))("tiny", spec)
