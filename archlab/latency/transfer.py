@@ -5,6 +5,9 @@ deviations from their mean are likely). Whether latencies are compared as logari
 of a network's parts add up, and how wide the interval is, is learnt by treating each source as the new device in turn:
 the new device itself is only ever asked for its few measurements.
 
+Where one source is all but the new device, a line through that source alone errs less: the mean of all sources is
+where this begins (figures in `studies/predictors/few_shot.md`).
+
 A calibration of a board uses it in two steps: `choose` says which networks to measure, `transfer` predicts the rest;
 the sources may be any devices with measurements of the same networks, other boards or a GPU. Who predicts again and
 again with the same sources keeps the `Learned` of `learn`.
