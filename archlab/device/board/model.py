@@ -10,8 +10,10 @@ from typing import Any
 
 import torch
 
+from archlab.device.board.agent import Refused, check_onnx
 from archlab.device.catalog import RunSpec
 from archlab.device.runtime import Workload
+from archlab.errors import EngineBuildError, four_parts
 from archlab.model.export import OPSET, to_onnx
 
 __all__ = ["board_onnx"]
@@ -27,9 +29,26 @@ def board_onnx(workload: Workload, run: RunSpec, runtime: dict[str, Any]) -> byt
         workload: The network.
         run: The precision asked for.
         runtime: What the agent says of the runtime: its `version` and, for trtexec, its `dialect`.
+
+    Raises:
+        EngineBuildError: For a file that keeps data outside of itself; the agent would refuse it as well.
     """
-    if run.runtime != "trtexec":
-        return workload.onnx
+    onnx = workload.onnx if run.runtime != "trtexec" else _for_tensorrt(workload, run, runtime)
+    try:
+        check_onnx(onnx)
+    except Refused as refusal:
+        raise EngineBuildError(
+            four_parts(
+                "this network is not sent to a board",
+                given=refusal.detail,
+                allowed="ONNX files with their weights inside",
+                do="write the file again with the weights inside",
+            )
+        ) from None
+    return onnx
+
+
+def _for_tensorrt(workload: Workload, run: RunSpec, runtime: dict[str, Any]) -> bytes:
     version = tuple(int(part) for part in str(runtime["version"]).split(".")[:2])
     opset = next(opset for least, opset in _OPSETS if version >= least)
     is_typed = int(runtime["dialect"]) >= 11 and run.precision != "fp32"
