@@ -26,6 +26,7 @@ TABLES = {
             "fusion",
             "kernel_inputs",
             "kernel_net",
+            "kernel_sums",
             "kernel_times",
             "kernels",
             "launches",

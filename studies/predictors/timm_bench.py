@@ -22,14 +22,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
-from scipy.optimize import nnls
 from scipy.stats import kendalltau
 from sklearn.ensemble import HistGradientBoostingRegressor
 from timm_tables import COLUMNS, Row, find, read, trace_all
 
 from archlab.files import write_text
 from archlab.latency.fitted import Sample, folds, left_out
-from archlab.latency.launches import LAUNCH_KINDS
+from archlab.latency.kernel_sums import KindRoofline, sums_of
+from archlab.latency.launches import Launches
 
 HERE = Path(__file__).parent
 NAMES = {
@@ -87,19 +87,16 @@ def _by_macs(train: Sequence[Row], left: Sequence[Row]) -> Floats:
 
 
 def _by_roofline(train: Sequence[Row], left: Sequence[Row]) -> Floats:
-    """A plain sum over kinds of multiply-adds and bytes, and over kernels; non-negative, least relative error."""
-    found, _ = nnls(_sums(train) / _ms(train)[:, None], np.ones(len(train)))
-    result: Floats = np.maximum(_sums(left) @ found, 1e-3)
-    return result
+    """A plain sum over kinds of multiply-adds and bytes, and over kernels."""
+    return KindRoofline(_launches(train), _ms(train)).predict(_launches(left))
 
 
 def _by_boosting(train: Sequence[Row], left: Sequence[Row]) -> Floats:
-    """Gradient boosting of log ms on the logarithms of the same sums, parameters and sizes."""
+    """Gradient boosting of log ms on the logarithms of the same sums, multiply-adds, parameters and sizes."""
 
     def features(rows: Sequence[Row]) -> Floats:
-        return np.column_stack(
-            [np.log1p(_sums(rows)), np.log([[row.macs * row.batch, row.params, row.side] for row in rows])]
-        )
+        sizes = np.log([[row.macs * row.batch, row.params, row.side] for row in rows])
+        return np.column_stack([np.log1p(sums_of(_launches(rows))), sizes])
 
     trees = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.08, random_state=0, early_stopping=False)
     result: Floats = np.exp(trees.fit(features(train), np.log(_ms(train))).predict(features(left)))
@@ -117,16 +114,8 @@ def _ms(rows: Sequence[Row]) -> Floats:
     return np.array([row.ms for row in rows])
 
 
-def _sums(rows: Sequence[Row]) -> Floats:
-    """Kernels, then multiply-adds and bytes by kind, `(rows, 1 + 2 · kinds)`."""
-    sums = np.zeros((len(rows), 1 + 2 * len(LAUNCH_KINDS)))
-    for i, row in enumerate(rows):
-        one, count = row.launches, row.launches.column("count")
-        traffic = one.column("read_bytes") + one.column("write_bytes") + one.column("weight_bytes")
-        sums[i, 0] = count.sum()
-        np.add.at(sums[i], 1 + one.kinds, count * one.column("macs"))
-        np.add.at(sums[i], 1 + len(LAUNCH_KINDS) + one.kinds, count * traffic)
-    return sums
+def _launches(rows: Sequence[Row]) -> list[Launches]:
+    return [row.launches for row in rows]
 
 
 def _figures(ms: Floats, found: Floats) -> tuple[float, float, float, float | None]:
@@ -147,8 +136,8 @@ def _print(column: str, rows: Sequence[Row], found: dict[str, Floats]) -> None:
         mean, within, tau, held = _figures(_ms(rows), values)
         point = values if values.ndim == 1 else values[:, 0]
         image = float(kendalltau(point / batch, _ms(rows) / batch).statistic)
-        inside = "" if held is None else f"{held:.0f} %"
-        print(f"| {name} | {mean:.1f} % | {within:.0f} % | {tau:.3f} | {image:.3f} | {inside} |", flush=True)
+        inside = "" if held is None else f"{held:.1f} %"
+        print(f"| {name} | {mean:.1f} % | {within:.1f} % | {tau:.3f} | {image:.3f} | {inside} |", flush=True)
 
 
 def _write(judged: dict[str, tuple[list[Row], dict[str, Floats]]]) -> None:
