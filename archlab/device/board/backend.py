@@ -179,6 +179,8 @@ class BoardBackend:
         """
         found = self._links.get(device)
         if found is None or not found.is_open:
+            if found is not None:
+                found.close()
             found = self._links[device] = connect(device, self._words)
         return found
 

@@ -121,11 +121,11 @@ class Link:
         request = {"op": op, **fields}
         if payload is not None:
             request |= {"bytes": len(payload), "sha256": hashlib.sha256(payload).hexdigest()}
-        self._send(json.dumps(request).encode() + b"\n" + (payload or b""))
-        while True:
-            answer = self._document(self._line(time.monotonic() + _SILENCE_S))
-            if "event" not in answer:
-                break
+        try:
+            answer = self._answer(json.dumps(request).encode() + b"\n" + (payload or b""))
+        except KeyboardInterrupt:
+            self.close()  # an answer that nobody waited for would be taken for that of the next request
+            raise
         if "end" in answer:
             self.close()
             raise self._lost(str(answer["end"]))
@@ -162,6 +162,13 @@ class Link:
                 raise self._lost("its login prints too much")
         if self._document(line.removeprefix(_GREETING)).get("sha256") != digest:
             raise self._lost("the agent that answers is another one than was sent")
+
+    def _answer(self, request: bytes) -> Doc:
+        self._send(request)
+        while True:
+            answer = self._document(self._line(time.monotonic() + _SILENCE_S))
+            if "event" not in answer:
+                return answer
 
     def _send(self, data: bytes) -> None:
         assert self._process.stdin is not None
