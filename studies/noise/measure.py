@@ -114,23 +114,29 @@ def _loaded(is_loaded: bool) -> Iterator[None]:
             process.join()
 
 
-def _alone(work: Callable[[], None]) -> None:
+def _alone(work: Callable[[], Callable[[], object]]) -> None:
+    """Work until the parent ends, however it ends."""
+    parent = os.getppid()
     os.setsid()
-    work()
+    once = work()
+    while os.getppid() == parent:
+        once()
 
 
-def _multiply() -> None:
+def _multiply() -> Callable[[], object]:
     a = np.random.default_rng(0).random((1024, 1024), dtype=np.float32)
-    while True:
-        a @ a
+    return lambda: a @ a
 
 
-def _copy() -> None:
+def _copy() -> Callable[[], object]:
     a = np.zeros(64 << 20, dtype=np.uint8)
     b = np.empty_like(a)
-    while True:
+
+    def both_ways() -> None:
         b[:] = a
         a[:] = b
+
+    return both_ways
 
 
 @contextlib.contextmanager
