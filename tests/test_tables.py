@@ -35,6 +35,7 @@ TABLES = {
             "launches_rows",
             "operators",
             "own",
+            "own_errors",
             "own_roofline",
             "process",
             "samples",

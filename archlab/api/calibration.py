@@ -41,10 +41,12 @@ def calibrate(
 
     Returns:
         ``networks`` with measured and predicted ms (each by fits that did not see it), the error ``before`` and
-        ``after`` with Kendall's tau, those of every predictor, what they were compared with, and the file.
+        ``after`` with Kendall's tau, those of every predictor, what they were compared with, the file, and as
+        ``replaced`` the run of an earlier calibration that it held, where that was another one.
 
     Raises:
         DeviceUnreachable: For a device that cannot be reached.
+        DeviceChanged: Where its power mode or software changed in between.
         DeviceError: Where fewer than ten networks gave a latency.
         PlanError: For a number of networks outside 10 to 20.
     """
@@ -65,6 +67,7 @@ def calibrate(
         "after": dataclasses.asdict(found.after),
         "errors": {predictor: dataclasses.asdict(error) for predictor, error in found.errors.items()},
         "path": found.path,
+        "replaced": found.replaced,
     }
 
 

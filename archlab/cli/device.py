@@ -172,6 +172,8 @@ def run_calibrate(
     _print_networks(name, answer["networks"], headings, {"quality": "quality"})
     for model in answer["refused"]:
         note(f"left out {model['model']}: {model['why']}")
+    if answer["replaced"]:
+        note(f"this took the place of the calibration for: {answer['replaced']}")
     typer.echo(f"before, {answer['baseline']}: {_error(answer['before'])}")
     typer.echo(f"after, {answer['predictor']}: {_error(answer['after'])}")
     return typer.echo(f"kept in {answer['path']}; estimates of {name} rest on it from now on")

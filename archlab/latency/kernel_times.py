@@ -65,7 +65,7 @@ class KernelTimes:
             by_kind[one.kind].append(one)
         for kind, ones in by_kind.items():
             table = _numbers(ones)
-            log_ms = np.log(_base_table(ones) @ self.base)
+            log_ms = np.log(np.maximum(_base_table(ones) @ self.base, _LEAST_MS))
             if kind in self.trees:
                 log_ms = log_ms + self.trees[kind].predict(table)
             self._guessed.update(zip(ones, np.exp(log_ms).tolist(), strict=True))

@@ -19,13 +19,12 @@ from archlab.device.measure import backend_of
 from archlab.device.measure import measure as measure_module
 from archlab.device.profile import profile_ops
 from archlab.device.runtime import Backend, OpTime
-from archlab.errors import ArchlabError, DeviceError, DeviceUnreachable, four_parts
-from archlab.latency import lookup, own_fitted, own_roofline
+from archlab.errors import ArchlabError, DeviceChanged, DeviceError, DeviceUnreachable
+from archlab.latency import lookup, own_errors, own_fitted, own_roofline
 from archlab.latency.choice import FEWEST, candidates, spread
 from archlab.latency.estimate import HeldOut, compared, spread_of
 from archlab.latency.roofline import Roofline
-from archlab.latency.samples import Calibration, Learner, Measured, Spread
-from archlab.latency.tables import CALIBRATED
+from archlab.latency.samples import Calibration, Learner, Measured, Spread, stored
 from archlab.model.build import build
 from archlab.model.deploy import deploy
 from archlab.space import SearchSpace, default
@@ -61,7 +60,10 @@ Tell = Callable[[int, int, str], None]
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One network of a calibration, in ms: measured, predicted without it before, and by the best predictor after."""
+    """One network of a calibration, in ms: measured, predicted without it before, and by the best predictor after.
+
+    `macs` are those of one image.
+    """
 
     model: str
     macs: int
@@ -75,7 +77,8 @@ class Row:
 class Calibrated:
     """What a calibration found; `errors` are those of every predictor on networks left out, `best` the least wrong.
 
-    `refused` says of networks that gave no latency why.
+    `refused` says of networks that gave no latency why; `replaced` names the run of an earlier calibration whose place
+    in the device's one file this one took, empty where it is the same run or there was none.
     """
 
     device: str
@@ -86,6 +89,7 @@ class Calibrated:
     errors: Mapping[str, HeldOut]
     rows: tuple[Row, ...]
     refused: tuple[tuple[str, str], ...]
+    replaced: str = ""
 
     @property
     def after(self) -> HeldOut:
@@ -119,17 +123,20 @@ def calibrate_device(
 
     Raises:
         DeviceUnreachable: For a device that cannot be reached.
+        DeviceChanged: Where its fingerprint at the end is another one than at the beginning.
         DeviceError: Where fewer than ten networks gave a latency.
         PlanError: For a number of networks outside 10 to 20.
     """
     if device.reach is None:
-        raise _unreachable(device)
+        raise own_errors.unreachable(device)
     names = candidates(space or default(_SPACE), seed=seed)
     chosen = [names[i] for i in spread([spec for _, spec in names], networks)]
-    known = dict(fingerprint if fingerprint is not None else backend_of(device, run, BACKENDS).fingerprint(device))
+    known = dict(fingerprint) if fingerprint is not None else _fingerprint(device, run)
     found, refused = _measure_all(chosen, measure or measured_on(device, run), tell)
     if len(found) < FEWEST:
-        raise _too_few(device, found, refused)
+        raise own_errors.too_few(device, len(found), refused)
+    if fingerprint is None and (now := _fingerprint(device, run)) != known:
+        raise own_errors.changed(device, known, now)
     calibration, left_out = assemble(found, device, run, fingerprint=known)
     return _finish(calibration, left_out[calibration.best], device, run, refused)
 
@@ -146,12 +153,12 @@ def measured_on(device: Device, run: RunSpec, *, backends: Mapping[str, Backend]
                 profile_ops(module, device, run, input_shape=shape, runs=_PROFILED_RUNS, backends=backends)
                 for _ in range(_PROFILES)
             ]
-        except DeviceUnreachable:
+        except (DeviceUnreachable, DeviceChanged):
             raise
         except (DeviceError, NotImplementedError):
             passes = [()]
         ops = fastest(passes)
-        return Measured(model=name, spec=spec, ms=found.median_ms, quality=found.quality, ops=ops)
+        return Measured(model=name, spec=spec, ms=found.median_ms, quality=found.quality, ops=ops, batch=run.batch)
 
     return measure
 
@@ -198,7 +205,7 @@ def _measure_all(
     for done, (name, spec) in enumerate(chosen, 1):
         try:
             one = measure(name, spec)
-        except DeviceUnreachable:
+        except (DeviceUnreachable, DeviceChanged):
             raise
         except ArchlabError as error:
             refused.append((name, str(error)))
@@ -215,11 +222,12 @@ def _measure_all(
 def assemble(
     networks: Sequence[Measured], device: Device, run: RunSpec, *, fingerprint: Mapping[str, str] | None = None
 ) -> tuple[Calibration, dict[str, Floats]]:
-    """Work out how wrong each predictor is on measured networks that it did not see.
+    """Work out how wrong each predictor is on networks, measured at the run's batch, that it did not see.
 
     Returns:
         The calibration, not stored yet, and the predictions in ms for networks left out, by predictor.
     """
+    networks = [dataclasses.replace(one, batch=run.batch) for one in networks]
     ms = np.array([one.ms for one in networks])
     left_out = {name: leave_out(networks, learner, device, run) for name, learner in _learners(networks).items()}
     calibration = Calibration(
@@ -238,10 +246,12 @@ def _finish(
 ) -> Calibrated:
     networks = calibration.networks
     before_ms, baseline = _before(networks, device, run)
+    replaced = _replaced(device, calibration)
     rows = zip(networks, before_ms.tolist(), left_out_ms.tolist(), strict=True)
     return Calibrated(
         device=device.name,
         path=str(calibration.save()),
+        replaced=replaced,
         best=calibration.best,
         baseline=baseline,
         before=calibration.before,
@@ -267,34 +277,24 @@ def _spread(predicted_ms: Floats, ms: Floats) -> Spread:
 
 def _before(found: Sequence[Measured], device: Device, run: RunSpec) -> tuple[Floats, str]:
     """What would have been said without these measurements, and by what."""
-    is_shipped = device.calibration in CALIBRATED and run.precision == device.precision and run.batch == 1
-    if not is_shipped:
+    if run.batch != 1 or not own_roofline.has_constants(device, run):
         return paced(found), "multiply-adds alone"
     shipped = Roofline()
     return np.array([shipped.shipped(one.trace, device).ms for one in found]), "shipped constants"
 
 
 def _macs(one: Measured) -> int:
-    return sum(row.macs for row in one.trace.rows)
+    return sum(row.macs for row in one.trace.rows) // one.batch
 
 
-def _unreachable(device: Device) -> DeviceUnreachable:
-    return DeviceUnreachable(
-        four_parts(
-            f"device {device.name!r} cannot be calibrated: it cannot be reached",
-            given=device.name,
-            allowed="devices that are measured",
-            do=f"archlab device add {device.name} --ssh user@host",
-        )
-    )
+def _fingerprint(device: Device, run: RunSpec) -> dict[str, str]:
+    return dict(backend_of(device, run, BACKENDS).fingerprint(device))
 
 
-def _too_few(device: Device, found: Sequence[Measured], refused: Sequence[tuple[str, str]]) -> DeviceError:
-    return DeviceError(
-        four_parts(
-            f"too few networks ran on {device.name} to calibrate it",
-            given=f"{len(found)} of {len(found) + len(refused)}" + (f", the last: {refused[-1][1]}" if refused else ""),
-            allowed=f"{FEWEST} or more",
-            do=f"see what is wrong with: archlab device check {device.name}",
-        )
-    )
+def _replaced(device: Device, calibration: Calibration) -> str:
+    """The run of the stored calibration, if it is another one; a damaged file has none to lose."""
+    try:
+        earlier = stored(device)
+    except DeviceError:
+        return ""
+    return "" if earlier is None or earlier.told_run == calibration.told_run else earlier.told_run

@@ -21,7 +21,7 @@ from archlab.latency.samples import Measured
 from archlab.latency.tables import CALIBRATED, constants
 from archlab.latency.terms import TERMS, design
 
-__all__ = ["OwnRoofline", "fusion_of", "learn", "promised"]
+__all__ = ["OwnRoofline", "fusion_of", "has_constants", "learn", "promised"]
 
 TIGHTNESS = 0.2
 """How hard coefficients are to move from what is known beforehand; `studies/predictors/hybrid.md` shows the choice."""
@@ -88,8 +88,13 @@ def promised(device: Device, run: RunSpec) -> Floats:
     )
 
 
+def has_constants(device: Device, run: RunSpec) -> bool:
+    """Whether the shipped constants, which are TensorRT's in the device's own precision, speak for a way of running."""
+    is_theirs = run.runtime == "trtexec" and run.precision == device.precision
+    return is_theirs and device.calibration in CALIBRATED
+
+
 def _before(device: Device, run: RunSpec) -> Floats:
-    is_shipped = device.calibration in CALIBRATED and run.runtime == "trtexec" and run.precision == device.precision
-    if is_shipped and device.calibration is not None:
+    if has_constants(device, run) and device.calibration is not None:
         return np.log(np.array(constants(device.calibration).coefficients))
     return promised(device, run)

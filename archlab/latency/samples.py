@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from archlab.cost.rows import OpTrace
 from archlab.cost.trace import trace
 from archlab.device.catalog import Device, RunSpec
-from archlab.errors import DeviceError, SpecError, four_parts
+from archlab.errors import ArchlabError, DeviceError, four_parts
 from archlab.files import write_text
 from archlab.latency.estimate import Estimate, HeldOut, stretch
 from archlab.spec import ArchSpec
@@ -43,18 +43,22 @@ _RUN = ("runtime", "precision", "batch", "layout", "threads")
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Measured:
-    """A network as it was measured: `ops` are operator, module path and ms, in order; empty without a profiler."""
+    """A network as it was measured: `ops` are operator, module path and ms, in order; empty without a profiler.
+
+    `ms` is the latency of `batch` images together; a calibration's networks all have the batch of its run.
+    """
 
     model: str
     spec: ArchSpec
     ms: float
     quality: str = "ok"
     ops: tuple[tuple[str, str, float], ...] = ()
+    batch: int = 1
 
     @functools.cached_property
     def trace(self) -> OpTrace:
-        """The network's operators as counted, at batch 1."""
-        return trace(self.spec)
+        """The network's operators as counted, at the batch that was measured."""
+        return trace(self.spec, batch=self.batch)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -62,14 +66,15 @@ class Measured:
         return plain | {"ops": [list(op) for op in self.ops]}
 
     @staticmethod
-    def from_dict(document: Mapping[str, Any]) -> "Measured":
-        """Read what `to_dict` wrote."""
+    def from_dict(document: Mapping[str, Any], *, batch: int = 1) -> "Measured":
+        """Read what `to_dict` wrote; the batch is that of the calibration's run."""
         return Measured(
             model=str(document["model"]),
             spec=ArchSpec.from_dict(document["spec"]),
             ms=_positive(document["ms"]),
             quality=str(document["quality"]),
             ops=tuple((str(op), str(module), float(ms)) for op, module, ms in document["ops"]),
+            batch=batch,
         )
 
 
@@ -103,6 +108,11 @@ class Calibration:
         """Latencies of the fastest and the slowest network, in ms."""
         return min(one.ms for one in self.networks), max(one.ms for one in self.networks)
 
+    @property
+    def told_run(self) -> str:
+        """The way of running in words."""
+        return ", ".join(f"{name} {self.run[name]}" for name in _RUN)
+
     def is_for(self, run: RunSpec, fingerprint: Mapping[str, str]) -> bool:
         """Whether it was made in this way of running, on this device as it is now."""
         return all(getattr(run, name) == self.run[name] for name in _RUN) and fingerprint == self.fingerprint
@@ -124,19 +134,22 @@ class Calibration:
         """Read what `to_dict` wrote.
 
         Raises:
-            KeyError, TypeError, ValueError, SpecError: For anything else.
+            AttributeError, KeyError, RecursionError, TypeError, ValueError, SpecError: For anything else.
         """
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']}")
+        run = {name: document["run"][name] for name in _RUN}
+        if not document["networks"] or not document["spreads"] or type(run["batch"]) is not int or run["batch"] < 1:
+            raise ValueError("no networks, no predictors or no batch")
         spreads = {
             name: Spread(low=one["low"], high=one["high"], held_out=HeldOut(**one["held_out"]))
             for name, one in document["spreads"].items()
         }
         return Calibration(
             device=document["device"],
-            run={name: document["run"][name] for name in _RUN},
+            run=run,
             fingerprint=dict(document["fingerprint"]),
-            networks=tuple(Measured.from_dict(one) for one in document["networks"]),
+            networks=tuple(Measured.from_dict(one, batch=run["batch"]) for one in document["networks"]),
             spreads=spreads,
             before=HeldOut(**document["before"]),
         )
@@ -258,7 +271,7 @@ def _trained(found: Calibration, predictor: str, learner: Learner, device: Devic
 def _read(path: Path, stamp_ns: int, size: int) -> Calibration:
     try:
         return Calibration.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (KeyError, TypeError, ValueError, SpecError) as error:
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError, ArchlabError) as error:
         raise DeviceError(
             four_parts(
                 f"{path.name} is no calibration that this version reads",

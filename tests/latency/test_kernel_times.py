@@ -52,6 +52,15 @@ def test_a_kind_with_few_shapes_follows_the_base():
     assert found.seen_share([SEEN[0], SEEN[0]]) == 1.0
 
 
+def test_a_kind_that_was_never_timed_costs_at_least_the_clocks_grain():
+    """Times that multiply-adds alone explain leave no coefficient for a depthwise convolution."""
+    found = train([timed(SEEN, ms=lambda one: 1000 * one.macs / 1e6)])
+    asked = Operator(
+        kind="depthwise", items=1, rows=196, depth=1, width=64, kernel=3, stride=1, groups=64, in_elems=12544, tail=""
+    )
+    assert found.heavy_ms([asked])[0] >= 1e-3
+
+
 def test_channels_are_rounded_up_to_a_vector():
     found = train([timed(SEEN)])
     narrow, full = pointwise(196, 32, 49), pointwise(196, 32, 64)

@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from archlab.cost.trace import trace
 from archlab.device import registry
 from archlab.device.catalog import RunSpec, device, run_for
 from archlab.device.runtime import OpTime
-from archlab.errors import DeviceError, DeviceLost, DeviceUnreachable, PlanError
+from archlab.errors import DeviceChanged, DeviceError, DeviceLost, DeviceUnreachable, PlanError
 from archlab.families import published
 from archlab.latency import PREDICTORS, own, own_roofline, predictor_for
 from archlab.latency.lookup import timed_layers
@@ -193,3 +194,74 @@ def test_the_protocol_measures_and_the_profiler_times_the_operators():
     assert len(timed_layers(found)) == len(found.trace.segments)
     with pytest.raises(DeviceUnreachable):
         measured_on(device("orin"), run_for(device("orin")))("tiny", spec)
+
+
+def test_a_batch_is_trained_and_estimated_as_such():
+    """1 ms and 40 M multiply-adds per ms, of four images: what is trained on one image would be four times off."""
+    four = dataclasses.replace(RUN, batch=4)
+
+    def measure(name, spec):
+        return Measured(model=name, spec=spec, ms=4 * formula(spec))
+
+    found = calibrate_device(CPU, four, measure=measure, networks=10, fingerprint={})
+    spec = published("edgenext_x_small").spec
+    assert [one.trace.batch for one in stored(CPU).networks] == [4] * 10
+    assert found.rows[0].macs == sum(row.macs for row in trace(stored(CPU).networks[0].spec).rows)
+    guess = PREDICTORS["roofline"].predict(trace(spec, batch=4), CPU, four)
+    assert guess.ms == pytest.approx(4 * formula(spec), rel=0.15)
+    for asked, run in ((trace(spec), None), (trace(spec), four), (trace(spec, batch=4), RUN)):
+        with pytest.raises(DeviceError, match="another batch; given: 1; allowed: 4; ask for 4, or calibrate again"):
+            PREDICTORS["roofline"].predict(asked, CPU, run)
+
+
+def test_the_shipped_constants_are_tensorrts_alone():
+    registry.add("orin", reach="child:", backends=("ort", "trtexec"))
+    place = dataclasses.replace(device("orin"), precision="fp32")
+    found = calibrate_device(place, run_for(place), measure=by_formula, networks=10, fingerprint={})
+    assert found.baseline == "multiply-adds alone"
+    assert own_roofline.has_constants(place, RunSpec(runtime="trtexec", precision=place.precision))
+    assert not own_roofline.has_constants(place, RunSpec(runtime="ort", precision=place.precision))
+
+
+class Board:
+    """Says another power mode each time it is asked."""
+
+    def __init__(self, *modes):
+        self.modes = list(modes)
+
+    def fingerprint(self, place):
+        return {"board": "A", "power_mode": self.modes.pop(0)}
+
+
+def test_a_device_that_changed_in_between_is_refused(monkeypatch):
+    board = Board("15W", "MAXN", "15W", "15W")
+    monkeypatch.setattr(own, "backend_of", lambda *_: board)
+    with pytest.raises(DeviceChanged) as caught:
+        calibrate_device(CPU, RUN, measure=by_formula, networks=10)
+    assert str(caught.value) == (
+        "cpu changed while it was calibrated, nothing is stored; given: power_mode 15W → MAXN; allowed: one power mode "
+        "and one set of software from the first network to the last; set it up as it shall stay, then calibrate again"
+    )
+    assert stored(CPU) is None
+    calibrate_device(CPU, RUN, measure=by_formula, networks=10)
+    assert stored(CPU).fingerprint == {"board": "A", "power_mode": "15W"}
+
+
+def test_a_change_that_a_measurement_meets_ends_it():
+    def measure(name, spec):
+        raise DeviceChanged("another power mode")
+
+    with pytest.raises(DeviceChanged):
+        calibrate_device(CPU, RUN, measure=measure, networks=10, fingerprint={})
+
+
+def test_it_says_which_calibration_it_replaces():
+    first = calibrate_device(CPU, RUN, measure=by_formula, networks=10, fingerprint={})
+    again = calibrate_device(CPU, RUN, measure=by_formula, networks=10, fingerprint={"cpu": "B"})
+    other = calibrate_device(
+        CPU, dataclasses.replace(RUN, runtime="openvino"), measure=by_formula, networks=10, fingerprint={}
+    )
+    assert (first.replaced, again.replaced) == ("", "")
+    assert other.replaced == "runtime ort, precision fp32, batch 1, layout nchw, threads 1"
+    path_of("cpu").write_text("[]")
+    assert calibrate_device(CPU, RUN, measure=by_formula, networks=10, fingerprint={}).replaced == ""

@@ -136,6 +136,11 @@ def test_it_speaks_for_one_way_of_running():
         lambda doc: json.dumps({k: v for k, v in doc.items() if k != "networks"}),
         lambda doc: json.dumps(doc | {"networks": [doc["networks"][0] | {"ms": -1}]}),
         lambda doc: json.dumps(doc | {"networks": [doc["networks"][0] | {"ms": "inf"}]}),
+        lambda doc: json.dumps(doc | {"spreads": []}),
+        lambda doc: json.dumps(doc | {"spreads": {}}),
+        lambda doc: json.dumps(doc | {"networks": []}),
+        lambda doc: json.dumps(doc | {"run": doc["run"] | {"batch": "1"}}),
+        lambda doc: "[" * 100_000,
         lambda doc: json.dumps(doc | {"networks": [doc["networks"][0] | {"spec": {"stages": []}}]}),
     ],
 )
@@ -148,6 +153,11 @@ def test_a_damaged_file_is_refused(change):
         "; allowed: files of format 1, written by archlab device calibrate; "
         "calibrate the device again, or remove the file"
     )
+
+
+def test_a_folder_in_its_place_is_refused():
+    path_of("cpu").mkdir(parents=True)
+    assert message(lambda: stored(CPU)).startswith("cpu.json is no calibration that this version reads; given: ")
 
 
 def test_errors_by_hand():
