@@ -90,13 +90,19 @@ def measured_tiny(device: Device) -> str | tuple[str, str]:
     return told if found.quality == "ok" else (told, "measure again when the device is idle and cool")
 
 
+_LOG = "; the log ends: "
+"""Stands behind the four parts where a tool left a log."""
+
+
 def _taken(name: str, ask: Callable[[], str | tuple[str, str]]) -> Step:
     try:
         found = ask()
     except StepFailed as error:
         return Step(step=name, state="failed", detail=error.detail, do=error.do)
     except ArchlabError as error:
-        detail, _, do = str(error).rpartition("; ")
+        told, log, end = str(error).partition(_LOG)
+        detail, _, do = told.rpartition("; ")
+        detail += log + end
         return Step(step=name, state="failed", detail=detail, do=do)
     detail, do = (found, "") if isinstance(found, str) else found
     return Step(step=name, state="ok", detail=detail, do=do)

@@ -34,6 +34,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 _TARGET = re.compile(
     r"(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9._-]*)@)?(?P<host>[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d+))?"
 )
+_LONGEST = 255
 _PYTHON = re.compile(r"[A-Za-z0-9_.~/][A-Za-z0-9_./+-]*")
 _OPTION = re.compile(r"([A-Za-z]+)=(\S(?:.*\S)?)")
 _OPTIONS = (
@@ -85,9 +86,9 @@ def target_of(reach: str) -> Target:
         DeviceError: When ssh could misread it.
     """
     text = reach.removeprefix("ssh:")
-    found = _TARGET.fullmatch(text)
+    found = _TARGET.fullmatch(text) if len(text) <= _LONGEST else None
     port = None if found is None or found["port"] is None else int(found["port"])
-    if found is None or len(text) > 255 or (port is not None and not 1 <= port <= 65535):
+    if found is None or (port is not None and not 1 <= port <= 65535):
         raise DeviceError(
             four_parts(
                 "no target for ssh",
@@ -187,6 +188,9 @@ def check_options(options: Iterable[str]) -> None:
                 _OPTIONS,
                 "put others into your ssh configuration, under the host's name",
             )
+        if found[1].lower() == "proxyjump":
+            for hop in found[2].split(","):
+                target_of(hop)  # ssh hands it to a shell
 
 
 def option_words(identity: str | None, options: Iterable[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from archlab.device import check, nvml, telemetry
+from archlab.device.board.refusal import Refusal, refusal_error
 from archlab.device.catalog import DEVICES, device
 from archlab.device.check import Step, StepFailed, cpu_probes, cuda_probes, measured_tiny, walk
 from archlab.device.nvml import Gpu
@@ -30,6 +31,16 @@ def test_steps_in_order() -> None:
     ]
     (step,) = walk([("a", unreachable)])
     assert (step.state, step.detail, step.do) == ("failed", "no answer; really; given: x; allowed: y", "plug it in")
+
+
+def test_a_log_behind_the_advice_is_no_advice() -> None:
+    def fails() -> str:
+        raise refusal_error(Refusal("build_failed", "trtexec ended with 1", "a; b; c"), "orin")
+
+    (step,) = walk([("a", fails)])
+    assert step.do == "choose another network or runtime"
+    assert step.detail.startswith("orin cannot run this network; given: trtexec ended with 1; allowed: networks ")
+    assert step.detail.endswith("; the log ends: a; b; c")
 
 
 def test_a_tiny_network_is_measured_for_real() -> None:

@@ -33,7 +33,8 @@ def test_targets(reach: str, target: Target, words: tuple[str, ...]) -> None:
     "text",
     ["", "-oProxyCommand=touch x", "me@-oProxyCommand=x", "-l@host", "a b@host", "me@ho st", "me@host:0",
      "me@host:65536", "me@host:", "me@host:22x", "me@@host", "@host", "me@host;reboot", "me@$(reboot)", "me@host\n-v",
-     "me@host/x", "me@::1", "ssh://me@host", "me@" + "h" * 300],
+     "me@host/x", "me@::1", "ssh://me@host", "me@" + "h" * 300,
+     "me@host:" + "9" * 5000],
 )  # fmt: skip
 def test_no_targets(text: str) -> None:
     with pytest.raises(
@@ -100,3 +101,10 @@ def test_options() -> None:
     for option in ("ProxyJump", "=x", "Port=", "-o=x", "Port= 22", "Port=2\n2"):
         with pytest.raises(DeviceError, match=r"no option of ssh; given: .*; allowed: Key=value; give it as"):
             check_options((option,))
+
+
+def test_a_gateway_is_a_target_or_some() -> None:
+    check_options(("ProxyJump=me@gate:22,other.example",))
+    for value in ("$(touch x)", "gate,`x`", "gate,", "-oProxyCommand=x", "gate;x", "gate " * 2):
+        with pytest.raises(DeviceError, match=r"no target for ssh; given: .*; allowed: user@host, "):
+            check_options((f"proxyJump={value.strip()}",))
