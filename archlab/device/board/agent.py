@@ -525,7 +525,7 @@ class Queue:
         """Open without following links; others' files are only read, which is enough to lock them."""
         for flags in (os.O_RDONLY, os.O_RDONLY | os.O_CREAT | os.O_EXCL, os.O_RDONLY):
             try:
-                fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+                fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
             except (FileNotFoundError, FileExistsError):
                 continue
             if stat.S_ISREG(os.fstat(fd).st_mode):
@@ -633,13 +633,8 @@ class Trtexec:
             argv += ["--noDataTransfers", "--useCudaGraph", "--useSpinWait", *self._precision(settings["precision"])]
         watch = Watch(self._tools.board, self._tools.idle_w)
         self._finish(argv, stem + ".run.log", watch)
-        rows = _read_json(times)
-        wall = [int(round(row["computeMs"] * 1e6)) for row in rows]
-        facts = watch.facts()
-        enqueue = sorted(row["endEnqMs"] - row["startEnqMs"] for row in rows)
-        if enqueue:
-            facts["enqueue_ms"] = round(enqueue[len(enqueue) // 2], 4)
-        return {"wall_ns": wall, "facts": facts}
+        wall, enqueue_ms = trt_times(_read_json(times))
+        return {"wall_ns": wall, "facts": {**watch.facts(), "enqueue_ms": enqueue_ms}}
 
     def profile(self, stem: str, settings: Doc, runs: int) -> Doc:
         """Time each layer in a run of its own."""
@@ -678,6 +673,16 @@ class Trtexec:
         except OSError:
             folder = self._tools.folder
         return os.path.join(folder, "timing-%s.cache" % hashlib.sha256(told.encode()).hexdigest()[:12])
+
+
+def trt_times(rows: List[Any]) -> Tuple[List[int], float]:
+    """Read the tool's times: ns of each run, and the median ms of an enqueue."""
+    try:
+        wall = [int(round(row["computeMs"] * 1e6)) for row in rows]
+        enqueue = sorted(row["endEnqMs"] - row["startEnqMs"] for row in rows)
+        return wall, round(enqueue[len(enqueue) // 2], 4)
+    except (LookupError, TypeError, ValueError, OverflowError):
+        raise Refused("run_failed", "the tool's times are empty or incomplete") from None
 
 
 NO_DEVICE = r"no CUDA-capable device|CUDA initialization failure|Cuda failure: (?!2\b)|unspecified launch failure"
@@ -975,7 +980,12 @@ class Agent:
         size = doc.get("bytes", 0) if isinstance(doc, dict) else 0
         if isinstance(size, int) and size > self._tools.limits["model_bytes"]:
             raise Ended("%d bytes were announced; the limit is %d" % (size, self._tools.limits["model_bytes"]))
-        request = checked(doc)
+        try:
+            request = checked(doc)
+        except Refused:
+            if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+                self._tools.wire.payload(size)  # what was announced is no request
+            raise
         answer = getattr(self, "_" + request.pop("op"))(**request)
         return {"ok": True, **answer}
 
@@ -1100,19 +1110,33 @@ def private_folder() -> Tuple[str, int]:
     """Make a folder that only this user can open, held by a lock, and wipe those whose agents are dead."""
     base = tempfile.gettempdir()
     for path in glob.glob(os.path.join(glob.escape(base), "archlab-agent-*")):
-        if not os.path.islink(path) and os.path.isdir(path) and os.stat(path).st_uid == os.getuid():
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
-            except OSError:
-                pass
-            finally:
-                os.close(fd)
-    folder = tempfile.mkdtemp(prefix="archlab-agent-")
-    fd = os.open(folder, os.O_RDONLY)
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    return folder, fd
+        try:
+            _wipe_dead(path)
+        except OSError:  # in use, not ours, or wiped by another agent meanwhile
+            pass
+    for _ in range(100):
+        folder = tempfile.mkdtemp(prefix="archlab-agent-")
+        fd = -1
+        try:
+            fd = os.open(folder, os.O_RDONLY)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if os.path.isdir(folder):  # else another agent took it for a dead one's before the lock was ours
+                return folder, fd
+        except FileNotFoundError:
+            pass
+        if fd >= 0:
+            os.close(fd)
+    raise Ended("no folder of its own could be kept")
+
+
+def _wipe_dead(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+    try:
+        if os.fstat(fd).st_uid == os.getuid():
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(fd)
 
 
 def own_source(wire: Wire, sent: Optional[bytes]) -> bytes:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from archlab.device.board.refusal import Refusal, start_error
+from archlab.device.board.refusal import Refusal, hello_error, program_error, start_error
 from archlab.device.catalog import Device
 from archlab.device.reach import check_python, target_of
 from archlab.errors import DeviceLost
@@ -88,15 +88,21 @@ class Link:
         self._buffer = bytearray()
         with tempfile.TemporaryFile(prefix="archlab-") as errors:
             self._errors = os.dup(errors.fileno())
-            self._process = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
-            )
+            try:
+                self._process = subprocess.Popen(
+                    argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+                )
+            except OSError as error:
+                raise program_error(name, argv[0], error) from None
         try:
             self._greet()
             self.hello = self.ask("hello", protocol=_PROTOCOL)
         except DeviceLost:
             self.close()
             raise start_error(name, self._process.returncode, self._stderr()) from None
+        except Refusal as refusal:
+            self.close()
+            raise hello_error(name, refusal) from None
         except BaseException:
             self.close()
             raise

@@ -4,7 +4,7 @@ import re
 
 from archlab.errors import ArchlabError, DeviceError, DeviceLost, DeviceUnreachable, EngineBuildError, four_parts
 
-__all__ = ["Refusal", "refusal_error", "start_error"]
+__all__ = ["Refusal", "hello_error", "program_error", "refusal_error", "start_error"]
 
 _BAD_NETWORKS = {"build_failed", "bad_model", "external_data"}
 _LOSSES = {"device_failed", "damaged"}
@@ -109,5 +109,29 @@ def start_error(name: str, status: int | None, said: str) -> DeviceUnreachable:
             given=last,
             allowed=allowed,
             do=f"{do}; step by step: archlab device check {name}",
+        )
+    )
+
+
+def program_error(name: str, program: str, error: OSError) -> DeviceUnreachable:
+    """Say that what starts the agent, ssh or a Python, cannot itself be started here."""
+    return DeviceUnreachable(
+        four_parts(
+            f"the device {name} cannot be reached: {program} does not start on this machine",
+            given=error.strerror or type(error).__name__,
+            allowed="a program that is installed here",
+            do="install OpenSSH's client" if program == "ssh" else "name another Python: archlab device add --python",
+        )
+    )
+
+
+def hello_error(name: str, refusal: Refusal) -> DeviceUnreachable:
+    """Say that an agent answers, but refuses to be greeted."""
+    return DeviceUnreachable(
+        four_parts(
+            f"the device {name} cannot be reached: its agent refuses ({refusal.code})",
+            given=refusal.detail,
+            allowed="an agent of the same version at both ends",
+            do=f"copy the present agent there; step by step: archlab device check {name}",
         )
     )

@@ -3,9 +3,11 @@
 import contextlib
 import hashlib
 import json
+import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from archlab.device.board import link
+from archlab.device.board import agent, link
 from archlab.device.board.link import Link
 from archlab.device.board.refusal import Refusal
 
@@ -168,7 +170,8 @@ ORDER = {"runtime": "ort", "precision": "fp32", "threads": 1}
 )
 def test_what_a_request_says_is_never_a_path_or_an_argument(child: Link, changes: dict[str, Any], told: str) -> None:
     with pytest.raises(Refusal, match=told):
-        child.ask("prepare", **(ORDER | {"bytes": 3, "sha256": "0" * 64} | changes))
+        child.ask("prepare", b"no request\n", **(ORDER | changes))
+    assert child.ask("telemetry")["ok"] is True
 
 
 def test_an_operation_that_does_not_exist_is_refused(child: Link) -> None:
@@ -247,3 +250,40 @@ def test_one_measurement_at_a_time(tmp_path: Path) -> None:
     finally:
         first.close()
         second.close()
+
+
+def test_a_pipe_in_place_of_the_lock_ends_it(start: Start, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    status, said = end(start())
+    assert (status, said.splitlines()[-1][-16:]) == (3, "cannot be opened")
+
+
+def test_a_folder_that_another_agent_wipes_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    real, made = tempfile.mkdtemp, []
+
+    def robbed(prefix: str) -> str:
+        made.append(real(prefix=prefix))
+        if len(made) == 1:
+            Path(made[0]).rmdir()
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", robbed)
+    folder, fd = agent.private_folder()
+    os.close(fd)
+    assert folder == made[1]
+    assert Path(folder).is_dir()
+
+
+@pytest.mark.parametrize("rows", [[], [{}], [None], [{"computeMs": 1.0}], [{"computeMs": "x"}]])
+def test_empty_or_incomplete_times_are_refused(rows: list[Any]) -> None:
+    with pytest.raises(agent.Refused, match="the tool's times are empty or incomplete") as caught:
+        agent.trt_times(rows)
+    assert caught.value.code == "run_failed"
+
+
+def test_times_by_hand() -> None:
+    rows = [{"computeMs": 1.5, "startEnqMs": 0.0, "endEnqMs": 0.25}]
+    assert agent.trt_times(rows) == ([1_500_000], 0.25)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from archlab.device.board.link import LOADER, argv_of
+from archlab.device.board import link
+from archlab.device.board.link import LOADER, argv_of, connect
 from archlab.device.catalog import Device
-from archlab.errors import DeviceError
+from archlab.errors import DeviceError, DeviceUnreachable
 
 
 @pytest.fixture
@@ -48,3 +49,26 @@ def test_a_python_with_signs_of_a_shell_is_refused(far: Device) -> None:
 def test_a_process_here_runs_on_the_python_that_is_named(make_board: Callable[..., Device]) -> None:
     assert argv_of(make_board("here", python="python3"))[0] == sys.executable
     assert argv_of(make_board("here", python="~/other/python"))[0] == str(Path.home() / "other/python")
+
+
+def test_without_ssh_no_device_is_reached(far: Device, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeviceUnreachable) as caught:
+        connect(far)
+    assert str(caught.value) == (
+        "the device far cannot be reached: ssh does not start on this machine; given: No such file or directory; "
+        "allowed: a program that is installed here; install OpenSSH's client"
+    )
+
+
+def test_an_agent_that_refuses_to_be_greeted(
+    make_board: Callable[..., Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "_PROTOCOL", 2)
+    with pytest.raises(DeviceUnreachable) as caught:
+        connect(make_board("here"))
+    assert str(caught.value) == (
+        "the device here cannot be reached: its agent refuses (protocol); given: this agent speaks protocol 1; "
+        "allowed: an agent of the same version at both ends; "
+        "copy the present agent there; step by step: archlab device check here"
+    )
