@@ -51,4 +51,4 @@ def test_how_to_run_without_where_is_refused(word: str, refused: Callable[..., s
     value = {"--runtime": "ort", "--precision": "fp32", "--threads": "2"}[word]
     line = refused("profile", "efficientvit_m0", word, value)
     name = word.removeprefix("--")
-    assert f"{name} without a device says nothing; given: {word} {value}; allowed: {word} together with" in line
+    assert f"{name} without a device says nothing; given: {word} {value}; allowed: {name} together with" in line
