@@ -1,6 +1,6 @@
 """The plain way from a network's kernels to its ms: a sum over kinds of kernels.
 
-It errs elsewhere than `kernel_net.py`, so a mean of the two may err less; `fitted.py` finds out.
+It errs elsewhere than `kernel_net.py`, so a mean of the two may err less; `frameworks.py` finds out.
 """
 
 from collections.abc import Sequence

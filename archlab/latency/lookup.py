@@ -17,12 +17,11 @@ from scipy.optimize import least_squares
 from archlab.cost.rows import OpTrace
 from archlab.device.catalog import Device, RunSpec
 from archlab.errors import DeviceError, four_parts
-from archlab.latency.estimate import Estimate, HeldOut
 from archlab.latency.kernel_times import KernelTimes, TimedLayer, train
 from archlab.latency.operators import LayerOperators, operators
-from archlab.latency.samples import Measured, calibrated, estimate
+from archlab.latency.samples import Measured
 
-__all__ = ["Lookup", "OperatorSum", "learn", "timed_layers"]
+__all__ = ["OperatorSum", "learn", "timed_layers"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -38,33 +37,6 @@ _OUTLIER = 0.03
 """Relative error from which a network pulls less when the sums are fitted."""
 _LEAST = 0.2
 """The profiler's cost takes at most the rest of a sum away."""
-
-
-class Lookup:
-    """The predictor `lookup`; holds nothing."""
-
-    name = "lookup"
-
-    def predict(self, trace: OpTrace, device: Device, run: RunSpec | None = None) -> Estimate:
-        """Estimate the latency of a network, in ms.
-
-        Args:
-            trace: The network's operators.
-            device: A device whose calibration has times of operators.
-            run: What would be asked of the device; it must be as calibrated.
-
-        Raises:
-            DeviceError: For a device without such a calibration, or another run.
-        """
-        return estimate(self.name, learn, trace, device, run)
-
-    def held_out(self, device: Device) -> HeldOut:
-        """The error on measured networks that were left out.
-
-        Raises:
-            DeviceError: For a device without such a calibration.
-        """
-        return calibrated(device, None, self.name).spreads[self.name].held_out
 
 
 class OperatorSum:

@@ -20,7 +20,7 @@ from archlab.device.measure import measure as measure_module
 from archlab.device.profile import profile_ops
 from archlab.device.runtime import Backend, OpTime
 from archlab.errors import ArchlabError, DeviceChanged, DeviceError, DeviceUnreachable
-from archlab.latency import lookup, own_errors, own_fitted, own_roofline
+from archlab.latency import fitted, lookup, own_errors, own_roofline
 from archlab.latency.choice import FEWEST, candidates, spread
 from archlab.latency.estimate import HeldOut, compared, spread_of
 from archlab.latency.roofline import Roofline
@@ -45,7 +45,7 @@ __all__ = [
 NETWORKS = 15
 """Measured unless told otherwise."""
 
-LEARNERS: dict[str, Learner] = {"roofline": own_roofline.learn, "lookup": lookup.learn, "fitted": own_fitted.learn}
+LEARNERS: dict[str, Learner] = {"roofline": own_roofline.learn, "lookup": lookup.learn, "fitted": fitted.learn}
 """What is trained on a device's own measurements, by the predictor's name."""
 
 _FOLDS = 10

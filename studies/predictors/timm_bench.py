@@ -27,7 +27,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from timm_tables import COLUMNS, Row, find, read, trace_all
 
 from archlab.files import write_text
-from archlab.latency.fitted import Sample, folds, left_out
+from archlab.latency.frameworks import Sample, folds, left_out
 from archlab.latency.kernel_sums import KindRoofline, sums_of
 from archlab.latency.launches import Launches
 
