@@ -11,36 +11,24 @@ import argparse
 import dataclasses
 import json
 import platform
-import random
-import statistics
 import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 import torch
+from cpu_times import draw, header, line, summary
 
 from archlab.cost.count import count
 from archlab.cost.crosscheck import run_fvcore
 from archlab.cost.trace import Memo, trace
 from archlab.model.build import build
-from archlab.space import SearchSpace, load
+from archlab.space import load
 from archlab.spec import ArchSpec
 
 __all__ = ["main"]
 
 Result = TypeVar("Result")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Times:
-    """CPU milliseconds per network."""
-
-    mean_ms: float
-    median_ms: float
-    p90_ms: float
-    max_ms: float
-    n: int
 
 
 def main() -> int:
@@ -51,7 +39,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the random points (default: 0)")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    specs = _draw(load(options.space), options.networks, options.seed)
+    specs = draw(load(options.space), options.networks, options.seed)
     memo = Memo()
     ours, ours_ms = _timed(lambda spec: count(trace(spec, memo=memo)).macs, specs)
     theirs, theirs_ms = _timed(_fvcore, specs)
@@ -59,10 +47,10 @@ def main() -> int:
     if ours != theirs:
         print("the two counts differ", file=sys.stderr)
         return 1
-    rows = {"archlab": _summary(ours_ms), "fvcore": _summary(theirs_ms), "fvcore's share: build": _summary(build_ms)}
-    print(f"{'CPU ms per network':24}{'mean':>9}{'median':>9}{'p90':>9}{'max':>9}{'n':>6}")
+    rows = {"archlab": summary(ours_ms), "fvcore": summary(theirs_ms), "fvcore's share: build": summary(build_ms)}
+    print(header("CPU ms per network"))
     for name, row in rows.items():
-        print(f"{name:24}{row.mean_ms:9.2f}{row.median_ms:9.2f}{row.p90_ms:9.2f}{row.max_ms:9.2f}{row.n:6}")
+        print(line(name, row))
     ratio = rows["fvcore"].mean_ms / rows["archlab"].mean_ms
     print(f"fvcore / archlab: {ratio:.1f}; layers walked: {len(memo)}; MACs of convolutions and products: all equal")
     document = {
@@ -80,15 +68,6 @@ def main() -> int:
     return 0
 
 
-def _draw(space: SearchSpace, networks: int, seed: int) -> list[ArchSpec]:
-    rng = random.Random(seed)
-    specs: dict[str, ArchSpec] = {}
-    while len(specs) < networks:
-        spec = space.decode(space.sample(rng))
-        specs[spec.digest] = spec
-    return list(specs.values())
-
-
 def _fvcore(spec: ArchSpec) -> int:
     module = build(spec).eval()
     macs = run_fvcore(module, torch.zeros(1, 3, spec.resolution, spec.resolution))
@@ -102,17 +81,6 @@ def _timed(function: Callable[[ArchSpec], Result], specs: list[ArchSpec]) -> tup
         results.append(function(spec))
         times_ms.append((time.process_time() - start) * 1e3)
     return results, times_ms
-
-
-def _summary(times_ms: list[float]) -> Times:
-    p90 = statistics.quantiles(times_ms, n=10)[-1] if len(times_ms) > 1 else times_ms[0]
-    return Times(
-        mean_ms=statistics.fmean(times_ms),
-        median_ms=statistics.median(times_ms),
-        p90_ms=p90,
-        max_ms=max(times_ms),
-        n=len(times_ms),
-    )
 
 
 if __name__ == "__main__":

@@ -16,8 +16,6 @@ import dataclasses
 import json
 import os
 import platform
-import random
-import statistics
 import sys
 import tempfile
 import time
@@ -29,6 +27,7 @@ from unittest import mock
 import numpy as np
 import onnxruntime
 import torch
+from cpu_times import Times, draw, header, line, summary
 
 from archlab.cost.count import count
 from archlab.cost.trace import trace
@@ -42,7 +41,7 @@ from archlab.model.deploy import deploy
 from archlab.model.export import OPSET, graph_hash, to_onnx
 from archlab.model.export_torch import trace_onnx
 from archlab.proxy import score
-from archlab.space import SearchSpace, load
+from archlab.space import load
 from archlab.spec import ArchSpec
 from archlab.study.evaluate import Evaluator
 from archlab.study.plan import StudyPlan
@@ -50,17 +49,6 @@ from archlab.study.plan import StudyPlan
 __all__ = ["main"]
 
 Result = TypeVar("Result")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Times:
-    """CPU milliseconds per network."""
-
-    mean_ms: float
-    median_ms: float
-    p90_ms: float
-    max_ms: float
-    n: int
 
 
 class Clock:
@@ -78,7 +66,7 @@ class Clock:
 
     def rows(self) -> dict[str, Times]:
         """Summarise every step."""
-        return {name: _summary(times_ms) for name, times_ms in self.times_ms.items()}
+        return {name: summary(times_ms) for name, times_ms in self.times_ms.items()}
 
 
 def main() -> int:
@@ -90,7 +78,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the random points (default: 0)")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    specs = _draw(load(options.space), options.networks, options.seed)
+    specs = draw(load(options.space), options.networks, options.seed)
     _steps(specs[0], Clock())  # what a first call costs is not a step's
     clock = Clock()
     difference = max(_steps(spec, clock) for spec in specs)
@@ -160,30 +148,10 @@ def _trials(specs: list[ArchSpec], space: str) -> dict[str, Times]:
     return clock.rows()
 
 
-def _draw(space: SearchSpace, networks: int, seed: int) -> list[ArchSpec]:
-    rng = random.Random(seed)
-    specs: dict[str, ArchSpec] = {}
-    while len(specs) < networks:
-        spec = space.decode(space.sample(rng))
-        specs[spec.digest] = spec
-    return list(specs.values())
-
-
 def _print_table(title: str, rows: dict[str, Times]) -> None:
-    print(f"{title + ', CPU ms':24}{'mean':>9}{'median':>9}{'p90':>9}{'max':>9}{'n':>6}")
+    print(header(f"{title}, CPU ms"))
     for name, row in rows.items():
-        print(f"{name:24}{row.mean_ms:9.2f}{row.median_ms:9.2f}{row.p90_ms:9.2f}{row.max_ms:9.2f}{row.n:6}")
-
-
-def _summary(times_ms: list[float]) -> Times:
-    p90 = statistics.quantiles(times_ms, n=10)[-1] if len(times_ms) > 1 else times_ms[0]
-    return Times(
-        mean_ms=statistics.fmean(times_ms),
-        median_ms=statistics.median(times_ms),
-        p90_ms=p90,
-        max_ms=max(times_ms),
-        n=len(times_ms),
-    )
+        print(line(name, row))
 
 
 if __name__ == "__main__":
