@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import archlab as al
 from archlab.api.breakdown import Breakdown, counted, estimated, layer_of, measured
 from archlab.api.target import resolve
 from archlab.api.timing import deployed
@@ -143,3 +144,11 @@ def test_the_times_of_a_runtime_find_their_places(runtime: str, least: float, mo
     convs: dict[str, Any] = next(row for row in parts.ops if row["kind"] == "conv")
     assert convs["macs"] == sum(row.macs for row in trace.rows if row.kind == "conv")
     assert convs["ms"] > 0
+
+
+def test_a_profile_gives_its_tables_as_data_frames() -> None:
+    found = al.profile("efficientvit_m0", device="orin")
+    assert found.table()["macs"].sum() == found.macs
+    layers = found.layer_table()
+    assert layers["macs"].sum() == found.macs
+    assert layers["layer"].tolist()[:2] == ["stages.0.entry", "stages.0.blocks.0"]
