@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "archlab"
 
 FLOORS = {
-    **dict.fromkeys(["errors", "format", "pareto"], 0),
+    **dict.fromkeys(["errors", "format", "interrupt", "pareto"], 0),
     **dict.fromkeys(["files", "spec"], 1),
     "families": 2,
     "space": 3,

@@ -21,9 +21,9 @@ from archlab.errors import (
     StudyError,
     four_parts,
 )
+from archlab.interrupt import Pause
 from archlab.space import Point, SearchSpace
 from archlab.spec import ArchSpec
-from archlab.study.interrupt import Pause
 from archlab.study.plan import StudyPlan
 from archlab.study.record import Evaluation, Record
 from archlab.study.recovery import Recovery

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from archlab.errors import DeviceLost, DeviceUnreachable, four_parts
+from archlab.interrupt import Pause
 from archlab.spec import ArchSpec
 from archlab.study.baselines import Judge
-from archlab.study.interrupt import Pause
 from archlab.study.record import Evaluation
 
 __all__ = ["LONGEST_WAIT_S", "Note", "Patient", "Recovery"]

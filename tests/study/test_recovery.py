@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from archlab.errors import DeviceChanged, DeviceLost, DeviceUnreachable
-from archlab.study.interrupt import Pause
+from archlab.interrupt import Pause
 from archlab.study.recovery import LONGEST_WAIT_S, Patient, Recovery
 
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from archlab.study.interrupt import Pause
+from archlab.interrupt import Pause
 
 
 def test_an_interrupt_is_held_back_until_asked_for() -> None:
