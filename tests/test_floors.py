@@ -33,7 +33,7 @@ GATES = {
     "onnxruntime": {"device/backends/ort.py"},
     "openvino": {"device/backends/openvino.py"},
     "moocore": {"pareto.py"},
-    "matplotlib": {"figures.py"},
+    "matplotlib": {"figures/"},
     "plotly": {"reports/"},
     "pandas": {"analysis/", "reports/", "artifacts/", "api/"},
 }

@@ -1,46 +1,21 @@
-"""The front as a still picture (SVG, PNG); the one file that imports matplotlib.
+"""The front as a still picture (SVG, PNG).
 
-Figures are made with the object interface on the Agg canvas: no window, no global state. A marker's shape says how a
-latency came about (circle: by a clock, diamond: by an estimate, square: as published), its colour what the point is.
-Only clocked fronts are joined by a step: between estimates there is nothing to join.
+A marker's shape says how a latency came about (circle: by a clock, diamond: by an estimate, square: as published), its
+colour what the point is. Only clocked fronts are joined by a step: between estimates there is nothing to join.
 """
 
 import dataclasses
-import io
 from collections.abc import Iterable, Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-__all__ = [
-    "COLOURS",
-    "CYCLE",
-    "FORMS",
-    "FrontPicture",
-    "FrontPoint",
-    "draw_front",
-    "label_sides",
-    "png",
-    "svg",
-    "view",
-]
+from archlab.figures.sheet import COLOURS, CYCLE, plain, sheet, tidy
 
-COLOURS = {
-    "ink": "#1f2933",
-    "muted": "#66707c",
-    "grid": "#e6e8eb",
-    "front": "#0b5fa5",
-    "feasible": "#7fa8cc",
-    "infeasible": "#a9b0b8",
-    "published": "#b45309",
-    "budget": "#b3261e",
-}
-CYCLE = ("#0b5fa5", "#7b3fa0", "#00796b", "#a33b5c", "#5b6b00", "#37474f")
-"""One colour per study where several share an axis."""
+__all__ = ["FORMS", "FrontPicture", "FrontPoint", "draw_front", "label_sides", "published_labels", "view"]
+
 FORMS = {"measured": "circle", "estimated": "diamond", "published": "square"}
 """Kind of a latency's source → marker shape."""
 _TITLES = {
@@ -79,13 +54,6 @@ class FrontPicture:
     score_title: str
     title: str = ""
     budgets_ms: tuple[float, ...] = ()
-
-
-class _Shown(Figure):
-    """A figure that a notebook shows when it is the last value of a cell."""
-
-    def _repr_png_(self) -> bytes:
-        return png(self, dpi=110)
 
 
 def view(points: Sequence[FrontPoint], budgets_ms: Sequence[float]) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -173,8 +141,7 @@ def draw_front(picture: FrontPicture, *, width_in: float = 8.0, height_in: float
         picture: What to draw.
         width_in, height_in: Size of the figure in inches.
     """
-    figure = _Shown(figsize=(width_in, height_in), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = sheet(width_in, height_in)
     axes = figure.add_subplot()
     _frame(axes, picture)
     for role in ("infeasible", "feasible", "tie"):
@@ -190,35 +157,11 @@ def draw_front(picture: FrontPicture, *, width_in: float = 8.0, height_in: float
     return figure
 
 
-def svg(figure: Figure) -> str:
-    """Write a figure as SVG text, the same bytes for the same figure, letters as shapes."""
-    stream = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "archlab", "svg.fonttype": "path"}):
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
-
-
-def png(figure: Figure, *, dpi: int = 160) -> bytes:
-    """Write a figure as PNG bytes."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
-    return stream.getvalue()
-
-
 def _frame(axes: Axes, picture: FrontPicture) -> None:
     (left, right), (low, high) = view(picture.points, picture.budgets_ms)
     axes.set_xlim(left, right)
     axes.set_ylim(low, high)
-    axes.set_xlabel(_plain(picture.latency_title), color=COLOURS["ink"], fontsize=9.5)
-    axes.set_ylabel(_plain(picture.score_title), color=COLOURS["ink"], fontsize=9.5)
-    if picture.title:
-        axes.set_title(_plain(picture.title), loc="left", fontsize=11, color=COLOURS["ink"], fontweight="bold", pad=18)
-    axes.grid(color=COLOURS["grid"], linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=COLOURS["muted"], labelsize=8.5, length=0)
-    for name, spine in axes.spines.items():
-        spine.set_visible(name in {"left", "bottom"})
-        spine.set_color(COLOURS["grid"])
+    tidy(axes, picture.latency_title, picture.score_title, title=picture.title)
 
 
 def _scatter(axes: Axes, points: Iterable[FrontPoint], role: str) -> None:
@@ -226,7 +169,7 @@ def _scatter(axes: Axes, points: Iterable[FrontPoint], role: str) -> None:
         colour, is_open = COLOURS["front" if role == "tie" else role], role != "feasible"
         axes.scatter([p.latency_ms for p in group], [p.score for p in group], s=16, marker=_mark(kind), linewidths=0.9,
                      facecolors="none" if is_open else colour, edgecolors=colour, zorder=2,
-                     label=_plain(f"{_TITLES[role]}, {kind}"))  # fmt: skip
+                     label=plain(f"{_TITLES[role]}, {kind}"))  # fmt: skip
 
 
 def _fronts(axes: Axes, points: Sequence[FrontPoint]) -> None:
@@ -244,7 +187,7 @@ def _fronts(axes: Axes, points: Sequence[FrontPoint]) -> None:
         for kind, group in _by_kind(own):
             title = f"front of {study}, {kind}" if study and len(studies) > 1 else f"front, {kind}"
             axes.scatter([p.latency_ms for p in group], [p.score for p in group], s=34, marker=_mark(kind), zorder=4,
-                         color=colour, edgecolors="white", linewidths=0.8, label=_plain(title))  # fmt: skip
+                         color=colour, edgecolors="white", linewidths=0.8, label=plain(title))  # fmt: skip
 
 
 def _published(axes: Axes, points: Sequence[FrontPoint], aspect: float) -> None:
@@ -253,11 +196,11 @@ def _published(axes: Axes, points: Sequence[FrontPoint], aspect: float) -> None:
         sizes = [88 if (p.latency_ms, p.score) in on_front else 30 for p in group]
         axes.scatter([p.latency_ms for p in group], [p.score for p in group], s=sizes, marker=_mark(kind), zorder=3.5,
                      color=COLOURS["published"], edgecolors="white", linewidths=0.8,
-                     label=_plain(f"published models, {kind}"))  # fmt: skip
+                     label=plain(f"published models, {kind}"))  # fmt: skip
     for point, side in published_labels(points, axes.get_xlim(), axes.get_ylim(), aspect, 0.028):
         if side:
             dx, dy = _SIDES[side]
-            axes.annotate(_plain(point.label), (point.latency_ms, point.score), xytext=(5 * dx, 5 * dy), fontsize=7.5,
+            axes.annotate(plain(point.label), (point.latency_ms, point.score), xytext=(5 * dx, 5 * dy), fontsize=7.5,
                           textcoords="offset points", color=COLOURS["published"], annotation_clip=True,
                           path_effects=[withStroke(linewidth=2.2, foreground="white")],
                           ha={1.0: "left", -1.0: "right"}.get(dx, "center"),
@@ -273,11 +216,6 @@ def _by_kind(points: Iterable[FrontPoint]) -> list[tuple[str, list[FrontPoint]]]
 
 def _mark(kind: str) -> str:
     return _MARKS[FORMS.get(kind, "square")]
-
-
-def _plain(text: str) -> str:
-    """Keep matplotlib from reading dollar signs as mathematics."""
-    return text.replace("$", r"\$")
 
 
 def _mark_box(place: Place, em: float) -> _Box:

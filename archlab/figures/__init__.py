@@ -1,0 +1,18 @@
+"""Still pictures (SVG, PNG): the one room that imports matplotlib; one file per kind of picture."""
+
+from archlab.figures.front import FORMS, FrontPicture, FrontPoint, draw_front, label_sides, published_labels, view
+from archlab.figures.sheet import COLOURS, CYCLE, png, svg
+
+__all__ = [
+    "COLOURS",
+    "CYCLE",
+    "FORMS",
+    "FrontPicture",
+    "FrontPoint",
+    "draw_front",
+    "label_sides",
+    "png",
+    "published_labels",
+    "svg",
+    "view",
+]
