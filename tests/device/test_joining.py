@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from archlab.api.joining import join, kinds_of
+from archlab.device.joining import join, kinds_of
 from archlab.cost.rows import OpRow
 from archlab.device.runtime import OpTime
 
