@@ -8,6 +8,7 @@ window, N positions of a window, h heads, q width of queries and keys of a head,
 
 from torch import Tensor, nn
 
+from archlab.model.attention import softmax_maps
 from archlab.model.block import Block, Problem
 from archlab.model.layers import ConvNorm, LayerNorm, Linear
 from archlab.model.positions import FourierPosition, RelativeBias
@@ -83,6 +84,10 @@ class SelfAttention(Block):
             return x_BCHW + self._mix(x_BCHW)
         y_PCSS = self._mix(to_windows(x_BCHW, self.side, self.window))
         return x_BCHW + from_windows(y_PCSS, self.side, self.window)
+
+    def attention_maps(self, x_BCHW: Tensor) -> Tensor:
+        """Give the weights of every position for every other, `(P, h, N, N)`; rows add up to 1."""
+        return softmax_maps(self, x_BCHW)
 
     def _mix(self, x_PCSS: Tensor) -> Tensor:
         if self.on_maps:

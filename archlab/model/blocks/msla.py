@@ -53,14 +53,27 @@ class LinearAttention(Block):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Add the branch."""
-        qkv_BCHW = self.qkv(x_BCHW)
-        scales = torch.cat([qkv_BCHW, *(scale(qkv_BCHW) for scale in self.aggreg)], dim=1)
-        qkv_BhTN = scales.flatten(2).unflatten(1, (-1, 3 * self.key_dim))
+        qkv_BhTN = self._scales(x_BCHW)
         with _full_precision(x_BCHW):
             out_BhdN = self._attend(qkv_BhTN.float()).to(x_BCHW.dtype)
         out_BCHW = out_BhdN.flatten(1, 2).unflatten(2, x_BCHW.shape[2:])
         y_BCHW: Tensor = self.proj(out_BCHW)
         return x_BCHW + y_BCHW
+
+    def attention_maps(self, x_BCHW: Tensor) -> Tensor:
+        """Give the map that linear attention never forms, ReLU(q) ReLU(k)ᵀ over its sums, `(B, h, N, N)`.
+
+        Rows add up to 1 but for the epsilon; a query that is all zero after the ReLU has a row of zeros.
+        """
+        with _full_precision(x_BCHW):
+            q_BhdN, k_BhdN, _ = self._scales(x_BCHW).float().split(self.key_dim, dim=2)
+            scores_BhNN = self.act(q_BhdN).transpose(-2, -1) @ self.act(k_BhdN)
+            return scores_BhNN / (scores_BhNN.sum(dim=-1, keepdim=True) + EPS)
+
+    def _scales(self, x_BCHW: Tensor) -> Tensor:
+        qkv_BCHW = self.qkv(x_BCHW)
+        scales = torch.cat([qkv_BCHW, *(scale(qkv_BCHW) for scale in self.aggreg)], dim=1)
+        return scales.flatten(2).unflatten(1, (-1, 3 * self.key_dim))
 
     def _attend(self, qkv_BhTN: Tensor) -> Tensor:
         q_BhdN, k_BhdN, v_BhdN = qkv_BhTN.split(self.key_dim, dim=2)

@@ -14,6 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from archlab.model.attention import softmax_maps
 from archlab.model.block import Block, Problem
 from archlab.model.folding import fold_norm_into_next, fold_scale_into_previous
 from archlab.model.layers import BatchNorm2d, Conv2d, LayerNorm, Linear, Mlp
@@ -141,6 +142,10 @@ class Sdta(Block):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Add the branch."""
         return x_BCHW + (self._on_maps(x_BCHW) if self.on_maps else self._on_tokens(x_BCHW))
+
+    def attention_maps(self, x_BCHW: Tensor) -> Tensor:
+        """Give the weights of every channel of a head for every other, `(B, h, d, d)`; rows add up to 1."""
+        return softmax_maps(self, x_BCHW)
 
     def _on_tokens(self, x_BCHW: Tensor) -> Tensor:
         y_BCHW = self.convs(x_BCHW)
