@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from archlab.device.joining import COMPUTE, Joint, join
 from archlab.cost.count import count
 from archlab.cost.rows import OpTrace
 from archlab.device.catalog import Device
+from archlab.device.joining import COMPUTE, Joint, join
 from archlab.device.runtime import OpTime
 from archlab.latency import Roofline
 
@@ -28,7 +28,7 @@ class Breakdown:
     """Costs and times in parts.
 
     `ops` have `op kind count macs bytes ms`, `layers` `layer macs bytes ms share`, `kernels` `op node module ms place`
-    (see `archlab.device.joining`). `memory_bound_share` is the share, of what `basis` names, of operators without multiply-adds.
+    (`device.joining`). `memory_bound_share` is the share, of what `basis` names, of operators without multiply-adds.
     `joined_share` is the share of the time that found an operator or a module of the network. None: no times.
     """
 

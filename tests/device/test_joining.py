@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from archlab.device.joining import join, kinds_of
 from archlab.cost.rows import OpRow
+from archlab.device.joining import join, kinds_of
 from archlab.device.runtime import OpTime
 
 
