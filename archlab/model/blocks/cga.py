@@ -9,6 +9,7 @@ width of queries and keys of a head, v width of its values.
 import torch
 from torch import Tensor, nn
 
+from archlab.model.attention import softmax_maps
 from archlab.model.block import Block, Problem
 from archlab.model.layers import ACTS, ConvNorm
 from archlab.model.positions import RelativeBias
@@ -85,6 +86,10 @@ class CascadedGroupAttention(Block):
         x_PCSS = to_windows(x_BCHW, self.side, self.window) if is_cut else x_BCHW
         y_PCSS: Tensor = self.proj(self.act(torch.cat(self._heads(x_PCSS), dim=1)))
         return x_BCHW + (from_windows(y_PCSS, self.side, self.window) if is_cut else y_PCSS)
+
+    def attention_maps(self, x_BCHW: Tensor) -> Tensor:
+        """Give the weights of the heads in their order, each after the cascade, `(P, h, N, N)`; rows add up to 1."""
+        return softmax_maps(self, x_BCHW)
 
     def _heads(self, x_PCSS: Tensor) -> list[Tensor]:
         bias_hNN = None if self.bias is None else self.bias()
