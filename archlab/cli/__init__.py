@@ -10,7 +10,21 @@ from typing import Any
 
 import typer
 
-from archlab.cli import demo, device, doctor, export, measure, models, profile, proxy, report, search, space, worker
+from archlab.cli import (
+    demo,
+    device,
+    doctor,
+    export,
+    measure,
+    models,
+    profile,
+    proxy,
+    report,
+    reproduce,
+    search,
+    space,
+    worker,
+)
 from archlab.errors import ArchlabError, four_parts
 
 __all__ = ["app", "main"]
@@ -30,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (models, profile, measure, search, report, export, worker, doctor, demo):
+for command in (models, profile, measure, search, report, reproduce, export, worker, doctor, demo):
     command.register(app)
 for group in (space, device, proxy):
     group.register(app)

@@ -1,0 +1,124 @@
+"""What is there to compute with? Networks are counted always, timed where a device is named, scored where trained."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from archlab.artifacts import trained as trained_rows
+from archlab.artifacts.rows import NEEDS_MEANS, Lack
+from archlab.artifacts.trained import Score, Trained
+from archlab.cost.count import CostReport, count
+from archlab.cost.trace import trace
+from archlab.device.catalog import Device, RunSpec, run_for
+from archlab.device.measure import measure, workload
+from archlab.device.runtime import Workload
+from archlab.device.turns import Turn, in_turns
+from archlab.errors import ArchlabError
+from archlab.model import timm_gate
+from archlab.model.build import build
+from archlab.model.deploy import deploy
+from archlab.spec import ArchSpec
+
+__all__ = ["Bench", "Net", "Timer", "of_spec", "of_timm"]
+
+Timer = Callable[[Sequence[Workload], Device, RunSpec], Sequence[Turn]]
+NO_DEVICE = Lack(verdict=NEEDS_MEANS, what="no device was named to measure on")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Net:
+    """A network or a part of one: how it is built for a device, its costs, and the shape `(C, H, W)` of its input."""
+
+    make: Callable[[], nn.Module]
+    costs: Callable[[], CostReport]
+    shape: tuple[int, int, int]
+
+    def workload(self, run: RunSpec) -> Workload:
+        """Write it down for the runtimes."""
+        return workload(self.make(), run, (run.batch, *self.shape))
+
+
+def of_spec(spec: ArchSpec) -> Net:
+    """A network of ours, at its own resolution."""
+    side = spec.resolution
+    return Net(make=lambda: deploy(build(spec).eval()), costs=lambda: count(trace(spec)), shape=(3, side, side))
+
+
+def of_timm(name: str, side: int) -> Net | Lack:
+    """A network of timm at an input side in pixels, or what lacks where timm is not installed."""
+    try:
+        module = timm_gate.create(name)
+    except ArchlabError as error:
+        return Lack(verdict=NEEDS_MEANS, what=f"timm for {name}: {str(error).partition(';')[0]}")
+    return Net(make=lambda: module, costs=lambda: count(trace(module, resolution=side)), shape=(3, side, side))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What there is to compute with.
+
+    `device` None measures nothing; `options` are those of `run_for` (runtime, precision, threads, max_s). `timer`
+    takes the times; `trained` are networks trained at small scale; `tell` hears what is going on.
+    """
+
+    device: Device | None = None
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    trained: tuple[Trained, ...] = ()
+    timer: Timer | None = None
+    tell: Callable[[str], object] = lambda line: None
+
+    def times(
+        self, nets: Mapping[str, Net], *, runtime: str | None = None, batch: int = 1
+    ) -> Mapping[str, dict[str, Any]]:
+        """Measure networks beside each other; for each the fields of a row: `ours` in ms, its interval, its source.
+
+        Args:
+            nets: Setting → network.
+            runtime: The runtime where an artifact asks for one; None takes the bench's, or the device's first.
+            batch: Images per inference.
+        """
+        if self.device is None:
+            return {setting: {"lack": NO_DEVICE} for setting in nets}
+        asked = dict(self.options) | ({} if runtime is None else {"runtime": runtime})
+        run = run_for(self.device, batch=batch, **asked)
+        self.tell(f"measuring {len(nets)} networks in turns on {self.device.name}, {run.runtime}")
+        works = [net.workload(run) for net in nets.values()]
+        found = (self.timer or _timed)(works, self.device, run)
+        source = f"measured:{run.runtime}@{self.device.name}"
+        return {setting: _fields(turn, source) for setting, turn in zip(nets, found, strict=True)}
+
+    def score(self, spec: ArchSpec) -> dict[str, Any]:
+        """The fields of an accuracy row: the mean over the seeds of a network trained at small scale, or what lacks."""
+        found = trained_rows.score(self.trained, spec.digest)
+        if isinstance(found, Lack):
+            return {"is_small_scale": True, "lack": found}
+        return _score_fields(found)
+
+
+def _timed(works: Sequence[Workload], device: Device, run: RunSpec) -> Sequence[Turn]:
+    """In turns on this machine; one after the other on a board, whose own tool keeps the time."""
+    if device.reach in (None, "local"):
+        return in_turns(works, device, run)
+    return [_alone(work, device, run) for work in works]
+
+
+def _alone(work: Workload, device: Device, run: RunSpec) -> Turn:
+    found = measure(work.module, device, run, input_shape=work.input_shape)
+    return Turn(median_ms=found.median_ms, ci95_ms=found.ci95_ms, n=found.n, quality=found.quality)
+
+
+def _fields(turn: Turn, source: str) -> dict[str, Any]:
+    quality = "" if turn.quality == "ok" else f", {turn.quality}"
+    return {"ours": turn.median_ms, "ours_ci95": turn.ci95_ms, "ours_source": source + quality}
+
+
+def _score_fields(found: Score) -> dict[str, Any]:
+    return {
+        "ours": found.top1,
+        "ours_ci95": found.ci95,
+        "ours_source": found.source,
+        "runs": found.runs,
+        "is_small_scale": True,
+    }

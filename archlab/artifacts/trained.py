@@ -1,0 +1,106 @@
+"""What was trained at small scale? Read from the `results.csv` of a folder of trained networks, one row per seed.
+
+A row counts for a setting when it is of the network with the same digest. Means of several seeds have a 95 % interval
+(Student's t); one seed has none.
+"""
+
+import csv
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from scipy import stats
+
+from archlab.artifacts.rows import NEEDS_COMPUTE, Lack
+from archlab.errors import StudyError, four_parts
+
+__all__ = ["Score", "Trained", "read", "score"]
+
+_COLUMNS = ("net", "data", "resolution", "epochs", "seed", "top1", "digest")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Trained:
+    """One training run: top-1 in % on `data` at `resolution` px after `epochs`."""
+
+    net: str
+    digest: str
+    data: str
+    resolution: int
+    epochs: int
+    seed: int
+    top1: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Score:
+    """The mean over the seeds of one network, trained in one way: top-1 in %, its interval, the source in words."""
+
+    top1: float
+    ci95: tuple[float, float] | None
+    runs: int
+    source: str
+
+
+def read(folder: Path) -> tuple[Trained, ...]:
+    """Read a folder's `results.csv`; nothing where there is none.
+
+    Raises:
+        StudyError: If a column is missing or holds no number.
+    """
+    path = folder / "results.csv"
+    if not path.is_file():
+        return ()
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        return tuple(_trained(row) for row in rows)
+    except (KeyError, ValueError, TypeError) as error:
+        raise StudyError(
+            four_parts(
+                f"{path.name} of the trained networks cannot be read",
+                given=f"{path}: {error}",
+                allowed=f"columns {', '.join(_COLUMNS)}",
+                do="write it again with the study's own command",
+            )
+        ) from None
+
+
+def score(trained: Sequence[Trained], digest: str) -> Score | Lack:
+    """The mean over the seeds of the network of that digest, or what lacks; the longest training counts."""
+    found = [row for row in trained if row.digest == digest]
+    if not found:
+        return Lack(verdict=NEEDS_COMPUTE, what=f"a trained {digest}")
+    longest = max(found, key=lambda row: (row.epochs, row.data, row.resolution))
+    way = (longest.data, longest.resolution, longest.epochs)
+    tops = [row.top1 for row in found if (row.data, row.resolution, row.epochs) == way]
+    mean = sum(tops) / len(tops)
+    seeds = f"{len(tops)} seed{'s' if len(tops) > 1 else ''}"
+    return Score(
+        top1=mean,
+        ci95=_interval(tops, mean),
+        runs=len(tops),
+        source=f"trained: {longest.data} at {longest.resolution} px, {longest.epochs} epochs, {seeds}",
+    )
+
+
+def _interval(tops: Sequence[float], mean: float) -> tuple[float, float] | None:
+    n = len(tops)
+    if n < 2:
+        return None
+    deviation = math.sqrt(sum((top - mean) ** 2 for top in tops) / (n - 1))
+    half = float(stats.t.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
+    return (mean - half, mean + half)
+
+
+def _trained(row: dict[str, str]) -> Trained:
+    return Trained(
+        net=row["net"],
+        digest=row["digest"],
+        data=row["data"],
+        resolution=int(row["resolution"]),
+        epochs=int(row["epochs"]),
+        seed=int(row["seed"]),
+        top1=float(row["top1"]),
+    )
