@@ -18,6 +18,7 @@ from archlab.latency import own_roofline
 from archlab.latency.choice import described
 from archlab.latency.own_roofline import OwnRoofline
 from archlab.latency.samples import Measured
+from archlab.latency.trees import forest_mean
 
 __all__ = ["learn"]
 
@@ -46,7 +47,7 @@ def learn(networks: Sequence[Measured], device: Device, run: RunSpec) -> Callabl
     trees.fit(np.array([_numbers(one.trace, whole) for one in networks]), missed)
 
     def predict(trace: OpTrace) -> float:
-        return whole(trace) * float(np.exp(trees.predict(_numbers(trace, whole)[None])[0]))
+        return whole(trace) * float(np.exp(forest_mean(trees, _numbers(trace, whole)[None])[0]))
 
     return predict
 

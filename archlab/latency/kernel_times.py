@@ -22,6 +22,7 @@ from scipy.optimize import nnls
 from sklearn.ensemble import ExtraTreesRegressor
 
 from archlab.latency.operators import TAILS, LayerOperators, Light, Operator
+from archlab.latency.trees import forest_mean
 
 __all__ = ["KernelTimes", "TimedLayer", "train"]
 
@@ -67,7 +68,7 @@ class KernelTimes:
             table = _numbers(ones)
             log_ms = np.log(np.maximum(_base_table(ones) @ self.base, _LEAST_MS))
             if kind in self.trees:
-                log_ms = log_ms + self.trees[kind].predict(table)
+                log_ms = log_ms + forest_mean(self.trees[kind], table)
             self._guessed.update(zip(ones, np.exp(log_ms).tolist(), strict=True))
         return np.array([self.seen.get(one) or self._guessed[one] for one in asked])
 
