@@ -52,7 +52,7 @@ def stem(name: str, width: int, *, norm: str, act: str) -> BlockSpec:
     return BlockSpec(kind="patchify", width=width, stride=4, kernels=(4,), norm=norm)
 
 
-def overlap(width: int, *, stride: int, act: str) -> BlockSpec:
+def overlap(width: int, *, stride: int, act: str, norm: str = "bn") -> BlockSpec:
     """The stem of EfficientViT-MSRA: 3×3 convolutions of stride 2 whose width doubles.
 
     Raises:
@@ -60,7 +60,7 @@ def overlap(width: int, *, stride: int, act: str) -> BlockSpec:
     """
     count = stride.bit_length() - 1
     quotient(width, stride // 2, "halvings of the stem")
-    return BlockSpec(kind="overlap_stem", width=width, stride=stride, kernels=(3,) * count, norm="bn", act=act)
+    return BlockSpec(kind="overlap_stem", width=width, stride=stride, kernels=(3,) * count, norm=norm, act=act)
 
 
 def norm_patch(width: int, *, norm: str) -> BlockSpec:
@@ -68,9 +68,9 @@ def norm_patch(width: int, *, norm: str) -> BlockSpec:
     return BlockSpec(kind="norm_patch", width=width, stride=2, kernels=(2,), norm=norm)
 
 
-def merge(width: int, in_width: int, *, act: str) -> BlockSpec:
+def merge(width: int, in_width: int, *, act: str, norm: str = "bn") -> BlockSpec:
     """The patch merging of EfficientViT-MSRA; its inner width is four times the old one."""
-    return BlockSpec(kind="patch_merge", width=width, stride=2, hidden=4 * in_width, kernels=(3,), norm="bn", act=act)
+    return BlockSpec(kind="patch_merge", width=width, stride=2, hidden=4 * in_width, kernels=(3,), norm=norm, act=act)
 
 
 def convnext(width: int, *, kernel: int, expansion: float, norm: str, act: str) -> BlockSpec:
@@ -111,13 +111,13 @@ def sdta(
     )
 
 
-def pair(width: int, *, kernel: int, expansion: float, act: str) -> tuple[BlockSpec, BlockSpec]:
-    """The token interaction and the FFN of EfficientViT-MSRA, two residual branches under BatchNorm."""
+def pair(width: int, *, kernel: int, expansion: float, act: str, norm: str = "bn") -> tuple[BlockSpec, ...]:
+    """The token interaction and the FFN of EfficientViT-MSRA, two residual branches; kernel 0 leaves the first out."""
     hidden = scaled(width, expansion, "the expansion")
-    return (
-        BlockSpec(kind="dw", width=width, kernels=(kernel,), norm="bn"),
-        BlockSpec(kind="ffn", width=width, hidden=hidden, norm="bn", act=act),
-    )
+    ffn = BlockSpec(kind="ffn", width=width, hidden=hidden, norm=norm, act=act)
+    if kernel == 0:
+        return (ffn,)
+    return BlockSpec(kind="dw", width=width, kernels=(kernel,), norm=norm), ffn
 
 
 def sandwich(mixer: BlockSpec, side: tuple[BlockSpec, ...]) -> tuple[BlockSpec, ...]:

@@ -25,6 +25,7 @@ EXAMPLES: dict[str, list[BlockSpec]] = {  # on a map of 24 channels and 12 rows
     "cga": [
         BlockSpec(kind="cga", heads=3, key_dim=4, kernels=(5, 3, 7), window=5, position="bias", **BN),
         BlockSpec(kind="cga", heads=3, key_dim=(4, 6, 2), value_dim=(5, 11, 8), kernels=(5, 3, 3), eps=1e-3, **BN),
+        BlockSpec(kind="cga", heads=3, key_dim=4, kernels=(5, 3, 7), window=5, **LN),
     ],
     "conv": [
         BlockSpec(kind="conv", width=10, stride=2, kernels=(3,), norm="bn", act="silu"),
@@ -35,7 +36,10 @@ EXAMPLES: dict[str, list[BlockSpec]] = {  # on a map of 24 channels and 12 rows
         BlockSpec(kind="convnext", hidden=50, kernels=(5,), **BN),
     ],
     "dsconv": [BlockSpec(kind="dsconv", kernels=(3,), **BN)],
-    "dw": [BlockSpec(kind="dw", width=WIDTH, kernels=(5,), norm="bn")],
+    "dw": [
+        BlockSpec(kind="dw", width=WIDTH, kernels=(5,), norm="bn"),
+        BlockSpec(kind="dw", width=WIDTH, kernels=(5,), norm="ln"),
+    ],
     "ffn": [BlockSpec(kind="ffn", hidden=40, **BN), BlockSpec(kind="ffn", hidden=40, **LN)],
     "fused_mbconv": [
         BlockSpec(kind="fused_mbconv", hidden=40, kernels=(3,), **BN),
@@ -60,8 +64,12 @@ EXAMPLES: dict[str, list[BlockSpec]] = {  # on a map of 24 channels and 12 rows
     "overlap_stem": [
         BlockSpec(kind="overlap_stem", width=16, stride=4, kernels=(3, 5), norm="bn", act="relu"),
         BlockSpec(kind="overlap_stem", width=16, stride=8, kernels=(3, 3, 3), norm="bn", act="hardswish"),
+        BlockSpec(kind="overlap_stem", width=16, stride=4, kernels=(3, 3), norm="ln", act="relu"),
     ],
-    "patch_merge": [BlockSpec(kind="patch_merge", hidden=96, stride=2, kernels=(3,), **(BN | {"width": 30}))],
+    "patch_merge": [
+        BlockSpec(kind="patch_merge", hidden=96, stride=2, kernels=(3,), **(BN | {"width": 30})),
+        BlockSpec(kind="patch_merge", hidden=96, stride=2, kernels=(3,), **(LN | {"width": 30})),
+    ],
     "patchify": [
         BlockSpec(kind="patchify", width=30, stride=4, kernels=(4,), norm="ln"),
         BlockSpec(kind="patchify", width=30, stride=2, kernels=(2,), norm="bn"),
@@ -71,6 +79,10 @@ EXAMPLES: dict[str, list[BlockSpec]] = {  # on a map of 24 channels and 12 rows
         BlockSpec(kind="sdta", hidden=50, kernels=(3,), splits=4, heads=3, position="fourier", **LN),
         BlockSpec(kind="sdta", hidden=50, kernels=(3,), splits=2, heads=3, key_dim=5, **LN),
         BlockSpec(kind="sdta", hidden=50, kernels=(5,), splits=3, heads=2, position="fourier", **BN),
+    ],
+    "split": [
+        BlockSpec(kind="split", heads=3, key_dim=4, kernels=(5, 3, 7), window=5, position="bias", **BN),
+        BlockSpec(kind="split", heads=3, key_dim=8, value_dim=(5, 11, 8), kernels=(5, 3, 3), **LN),
     ],
 }
 CASES = [pytest.param(spec, id=f"{kind}-{i}") for kind, specs in EXAMPLES.items() for i, spec in enumerate(specs)]
@@ -247,7 +259,7 @@ def test_even_kernels_are_refused(spec: BlockSpec) -> None:
         check(dataclasses.replace(spec, kernels=(spec.kernels[0] + (spec.kernels[0] % 2 or 1), *spec.kernels[1:])))
 
 
-@pytest.mark.parametrize("spec", [case for case in CASES if case.values[0].kind in {"cga", "mhsa", "sdta"}])
+@pytest.mark.parametrize("spec", [case for case in CASES if case.values[0].kind in {"cga", "mhsa", "sdta", "split"}])
 def test_attention_maps_can_be_hooked(spec: BlockSpec) -> None:
     layer = randomised(spec)
     softmax = [part for part in layer.modules() if isinstance(part, nn.Softmax)]
@@ -255,7 +267,7 @@ def test_attention_maps_can_be_hooked(spec: BlockSpec) -> None:
     softmax[0].register_forward_hook(lambda _module, _inputs, output: maps.append(output))
     run(layer, image())
     assert len(softmax) == 1
-    assert len(maps) == (spec.heads if spec.kind == "cga" else 1)
+    assert len(maps) == (spec.heads if spec.kind in {"cga", "split"} else 1)
     for attn in maps:
         torch.testing.assert_close(attn.sum(-1), torch.ones(attn.shape[:-1]))
 
@@ -267,6 +279,6 @@ def test_the_graph_can_be_taken_out_whole_and_shows_every_product(spec: BlockSpe
     torch.testing.assert_close(program.module()(image()), layer(image()))
     calls = [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
     assert not any("scaled_dot_product" in call for call in calls)
-    if spec.kind in {"cga", "mhsa", "msla", "sdta"}:
+    if spec.kind in {"cga", "mhsa", "msla", "sdta", "split"}:
         products = sum(call.startswith("aten.matmul") for call in calls)
-        assert products == (2 * (spec.heads or 0) if spec.kind == "cga" else 2)
+        assert products == (2 * (spec.heads or 0) if spec.kind in {"cga", "split"} else 2)

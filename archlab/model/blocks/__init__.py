@@ -17,6 +17,7 @@ from archlab.model.blocks.patch_merge import PatchMerge
 from archlab.model.blocks.patchify import Patchify
 from archlab.model.blocks.resconv import ResConv
 from archlab.model.blocks.sdta import Sdta
+from archlab.model.blocks.split import SplitGroupAttention
 
 __all__ = ["BLOCKS"]
 
@@ -37,4 +38,5 @@ BLOCKS: dict[str, type[Block]] = {
     "patchify": Patchify,
     "resconv": ResConv,
     "sdta": Sdta,
+    "split": SplitGroupAttention,
 }

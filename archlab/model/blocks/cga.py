@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from archlab.model.attention import softmax_maps
 from archlab.model.block import Block, Problem
-from archlab.model.layers import ACTS, ConvNorm
+from archlab.model.layers import ACTS, ConvNorm, LayerNorm2d
 from archlab.model.positions import RelativeBias
 from archlab.model.windows import from_windows, to_windows
 from archlab.spec import BlockSpec
@@ -20,7 +20,9 @@ __all__ = ["CascadedGroupAttention"]
 
 
 class CascadedGroupAttention(Block):
-    """x + BN(pw(act(heads(x)))), head by head inside windows; padding of the map is attended to like the rest.
+    """bn: x + BN(pw(act(heads(x)))); ln: x + pw(act(heads(LN(x)))), no norm inside the branch.
+
+    Head by head inside windows; padding of the map is attended to like the rest.
 
     Head i reads its group of C/h channels plus, over the channels both have, the output of head i−1. The softmax is
     one module, called once per head in order. The last BatchNorm starts at weight 0.
@@ -29,6 +31,7 @@ class CascadedGroupAttention(Block):
     roles = frozenset({"block"})
     needs = frozenset({"heads", "key_dim", "kernels", "norm", "act"})
     allows = frozenset({"value_dim", "window", "position"})
+    norms = ("bn", "ln")
     positions = ("bias",)
     per_head = frozenset({"key_dim", "value_dim"})
     has_many_kernels = True
@@ -46,12 +49,16 @@ class CascadedGroupAttention(Block):
         self.key_dims = _per_head(spec.key_dim, spec.heads, group)
         self.value_dims = _per_head(spec.value_dim, spec.heads, group)
         dims = list(zip(self.key_dims, self.value_dims, spec.kernels, strict=True))
-        self.qkvs = nn.ModuleList(ConvNorm(group, 2 * q + v, eps=spec.eps) for q, v, _ in dims)
-        self.dws = nn.ModuleList(ConvNorm(q, q, kernel, depthwise=True, eps=spec.eps) for q, _, kernel in dims)
+        inner = "bn" if spec.norm == "bn" else None
+        self.norm: nn.Module = nn.Identity() if inner else LayerNorm2d(in_width, spec.eps)
+        self.qkvs = nn.ModuleList(ConvNorm(group, 2 * q + v, norm=inner, eps=spec.eps) for q, v, _ in dims)
+        self.dws = nn.ModuleList(
+            ConvNorm(q, q, kernel, depthwise=True, norm=inner, eps=spec.eps) for q, _, kernel in dims
+        )
         self.bias = None if spec.position is None else RelativeBias(spec.heads, self.window)
         self.softmax = nn.Softmax(dim=-1)
         self.act = ACTS[spec.act]()
-        self.proj = ConvNorm(sum(self.value_dims), in_width, eps=spec.eps, starts_at_zero=True)
+        self.proj = ConvNorm(sum(self.value_dims), in_width, norm=inner, eps=spec.eps, starts_at_zero=True)
 
     @classmethod
     def problem(cls, spec: BlockSpec, in_width: int, in_side: int) -> Problem | None:
@@ -83,7 +90,8 @@ class CascadedGroupAttention(Block):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Add the branch."""
         is_cut = self.window < self.side
-        x_PCSS = to_windows(x_BCHW, self.side, self.window) if is_cut else x_BCHW
+        y_BCHW = self.norm(x_BCHW)
+        x_PCSS = to_windows(y_BCHW, self.side, self.window) if is_cut else y_BCHW
         y_PCSS: Tensor = self.proj(self.act(torch.cat(self._heads(x_PCSS), dim=1)))
         return x_BCHW + (from_windows(y_PCSS, self.side, self.window) if is_cut else y_PCSS)
 

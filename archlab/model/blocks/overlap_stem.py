@@ -15,10 +15,11 @@ __all__ = ["OverlapStem"]
 
 
 class OverlapStem(Block):
-    """log2(stride) convolutions of stride 2 with BN; the width doubles up to `width`; act between them."""
+    """log2(stride) convolutions of stride 2, each with its norm; the width doubles up to `width`; act between them."""
 
     roles = frozenset({"entry"})
     needs = frozenset({"kernels", "norm", "act"})
+    norms = ("bn", "ln")
     has_many_kernels = True
 
     def __init__(self, spec: BlockSpec, in_width: int, in_side: int) -> None:
@@ -33,6 +34,7 @@ class OverlapStem(Block):
                     widths[i + 1],
                     kernel,
                     stride=2,
+                    norm=spec.norm,
                     act=spec.act if i < count - 1 else None,
                     eps=spec.eps,
                 )

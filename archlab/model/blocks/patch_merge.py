@@ -33,27 +33,29 @@ class SqueezeExcite(nn.Module):
 
 
 class PatchMerge(Block):
-    """pw→hidden, BN, act; dw k×k stride 2, BN, act; squeeze-excite; pw→width, BN."""
+    """pw→hidden, norm, act; dw k×k stride 2, norm, act; squeeze-excite; pw→width, norm."""
 
     roles = frozenset({"entry"})
     needs = frozenset({"hidden", "kernels", "norm", "act"})
+    norms = ("bn", "ln")
 
     def __init__(self, spec: BlockSpec, in_width: int, in_side: int) -> None:
         super().__init__()
         assert spec.hidden is not None
         assert spec.kernels is not None
-        self.conv1 = ConvNorm(in_width, spec.hidden, act=spec.act, eps=spec.eps)
+        self.conv1 = ConvNorm(in_width, spec.hidden, norm=spec.norm, act=spec.act, eps=spec.eps)
         self.conv2 = ConvNorm(
             spec.hidden,
             spec.hidden,
             spec.kernels[0],
             stride=spec.stride,
             depthwise=True,
+            norm=spec.norm,
             act=spec.act,
             eps=spec.eps,
         )
         self.se = SqueezeExcite(spec.hidden)
-        self.conv3 = ConvNorm(spec.hidden, spec.width, eps=spec.eps)
+        self.conv3 = ConvNorm(spec.hidden, spec.width, norm=spec.norm, eps=spec.eps)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Change width and side."""
