@@ -1,0 +1,73 @@
+"""How good is a network on images it was not trained on, and does it fit them at all?
+
+Legend of the shape suffixes: B batch, H and W rows and columns, C channels, K classes.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from archlab.errors import PlanError, four_parts
+from archlab.training.dataset import Dataset
+
+__all__ = ["check_classes", "evaluate"]
+
+_BATCH = 256
+
+
+@torch.no_grad()
+def evaluate(
+    module: nn.Module, dataset: Dataset, resolution: int, *, between: Callable[[], None] = lambda: None
+) -> tuple[float, float]:
+    """Score on the images held out; gives the mean cross-entropy and the share of right answers (top-1, %).
+
+    Args:
+        module: From images to logits; it keeps its mode.
+        dataset: Whose `val_images` are scored.
+        resolution: Side of the network's input, in pixels.
+        between: Called between two batches; what it raises ends the scoring.
+    """
+    device = next(module.parameters()).device
+    loss, right = 0.0, 0
+    with _evaluating(module):
+        for x_BCHW, labels_B in dataset.batches(_BATCH, resolution, None, split="val"):
+            between()
+            labels_B = labels_B.to(device)
+            logits_BK = module(x_BCHW.to(device)).float()
+            loss += functional.cross_entropy(logits_BK, labels_B, reduction="sum").item()
+            right += int((logits_BK.argmax(1) == labels_B).sum())
+    return loss / len(dataset.val_labels), 100 * right / len(dataset.val_labels)
+
+
+@torch.no_grad()
+def check_classes(module: nn.Module, dataset: Dataset, resolution: int) -> None:
+    """Run two images through, without touching the statistics of norms.
+
+    Raises:
+        PlanError: If the network does not give logits for every class of the data.
+    """
+    x_BCHW, _ = next(dataset.batches(2, resolution, None))
+    with _evaluating(module):
+        shape = tuple(module(x_BCHW.to(next(module.parameters()).device)).shape)
+    if len(shape) != 2 or shape[1] != dataset.classes:
+        raise PlanError(
+            four_parts(
+                "the network has not the classes of the data",
+                given=f"outputs {shape[1:]}, {dataset.classes} classes in {dataset.name}",
+                allowed=f"{dataset.classes} logits",
+                do="build the network for the classes of the data",
+            )
+        )
+
+
+@contextlib.contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)

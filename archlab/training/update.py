@@ -1,0 +1,91 @@
+"""One step of a training: draw the variation, forward, backward, move the weights and their average.
+
+What a step draws follows from (seed, epoch, step) alone, so a training that goes on draws the same.
+
+Legend of the shape suffixes: B batch, H and W rows and columns, C channels, K classes.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from archlab.training import augment
+from archlab.training.dataset import Dataset, to_input
+from archlab.training.optimise import Average, adamw, rate
+from archlab.training.plan import TrainPlan
+
+__all__ = ["Updater"]
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Updater:
+    """A network with what moves its weights; `steps` per epoch."""
+
+    def __init__(self, module: nn.Module, dataset: Dataset, plan: TrainPlan) -> None:
+        self.device = torch.device(plan.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.dtype = _DTYPES[plan.precision or _default_precision(self.device)]
+        self.module = module.to(self.device, memory_format=torch.channels_last)
+        self.dataset, self.plan = dataset, plan
+        self.images_BHWC, self.labels_B = torch.from_numpy(dataset.images), torch.from_numpy(dataset.labels)
+        self.batch = min(plan.batch, len(dataset.images))
+        self.steps = len(dataset.images) // self.batch
+        self.optimizer = adamw(self.module, lr=plan.lr, weight_decay=plan.weight_decay)
+        self.average = Average(self.module, plan.ema) if plan.ema else None
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+
+    @property
+    def final(self) -> nn.Module:
+        """The network that is scored and kept: the average where there is one."""
+        return self.module if self.average is None else self.average.module
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Which images make up the batches of an epoch, one after the other."""
+        return np.random.default_rng((self.plan.seed, epoch)).permutation(len(self.images_BHWC))
+
+    def rate(self, epoch: int, step: int) -> float:
+        """Learning rate of a step; at most half of the training warms up."""
+        warmup = round(min(self.plan.warmup_epochs, self.plan.epochs / 2) * self.steps)
+        total = self.plan.epochs * self.steps
+        return rate(epoch * self.steps + step, steps=total, warmup_steps=warmup, lr=self.plan.lr)
+
+    def take(self, epoch: int, step: int, order: np.ndarray) -> float:
+        """Do one step and give its loss."""
+        draw = np.random.default_rng((self.plan.seed, epoch, step))
+        torch.manual_seed(int(draw.integers(2**62)))
+        rows = torch.from_numpy(order[step * self.batch : (step + 1) * self.batch])
+        x_BCHW, targets_BK = self._batch(rows, draw)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(epoch, step)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            logits_BK = self.module(x_BCHW)
+        loss = functional.cross_entropy(logits_BK.float(), targets_BK, label_smoothing=self.plan.smoothing)
+        self._descend(loss)
+        if self.average is not None:
+            self.average.update(epoch * self.steps + step)
+        return loss.item()
+
+    def _batch(self, rows: Tensor, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
+        x_BHWC, labels_B = self.images_BHWC[rows].to(self.device), self.labels_B[rows].to(self.device)
+        if self.plan.augment:
+            x_BHWC = augment.crop_and_mirror(x_BHWC, draw, has_mirror=self.dataset.has_mirror)
+        x_BCHW = to_input(x_BHWC, self.dataset, self.plan.resolution)
+        targets_BK = functional.one_hot(labels_B, self.dataset.classes).float()
+        x_BCHW, targets_BK = augment.mix(x_BCHW, targets_BK, draw, alpha=self.plan.mixup)
+        return x_BCHW.contiguous(memory_format=torch.channels_last), targets_BK
+
+    def _descend(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
+        if self.plan.clip:
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.plan.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+
+def _default_precision(device: torch.device) -> str:
+    if device.type != "cuda":
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
