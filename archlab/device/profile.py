@@ -19,7 +19,7 @@ from archlab.device.precedence import precedence
 from archlab.device.runtime import Backend, OpTime, Workload
 from archlab.model.export import to_onnx
 
-__all__ = ["GroupTime", "by_module", "by_op", "profile_ops"]
+__all__ = ["GroupTime", "by_module", "by_op", "profile_often", "profile_ops"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,12 +54,29 @@ def profile_ops(
     Raises:
         DeviceUnreachable, UnknownNameError, DeviceError: As `measure.backend_of`.
     """
+    return profile_often(module, device, run, input_shape=input_shape, runs=runs, repeats=1, backends=backends)[0]
+
+
+def profile_often(
+    module: nn.Module,
+    device: Device,
+    run: RunSpec,
+    *,
+    input_shape: tuple[int, ...],
+    runs: int = 10,
+    repeats: int = 5,
+    backends: Mapping[str, Backend] = BACKENDS,
+) -> tuple[tuple[OpTime, ...], ...]:
+    """Profile several times over, so that what the times say of the network can be told from what chance does to them.
+
+    The arguments and errors are those of `profile_ops`; there is one list of times for each of the `repeats`.
+    """
     backend = backend_of(device, run, backends)
     workload = Workload(module=module, onnx=to_onnx(module, input_shape), input_shape=input_shape)
     handle = backend.prepare(workload, device, run)
     try:
         with precedence() if device.reach == "local" else contextlib.nullcontext():
-            return handle.profile(runs)
+            return tuple(handle.profile(runs) for _ in range(repeats))
     finally:
         handle.close()
 

@@ -1,6 +1,7 @@
 """Still pictures (SVG, PNG): the one room that imports matplotlib; one file per kind of picture."""
 
 from archlab.figures.front import FORMS, FrontPicture, FrontPoint, draw_front, label_sides, published_labels, view
+from archlab.figures.shares import Share, draw_shares
 from archlab.figures.sheet import COLOURS, CYCLE, png, svg
 
 __all__ = [
@@ -9,7 +10,9 @@ __all__ = [
     "FORMS",
     "FrontPicture",
     "FrontPoint",
+    "Share",
     "draw_front",
+    "draw_shares",
     "label_sides",
     "png",
     "published_labels",

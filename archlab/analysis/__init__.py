@@ -1,0 +1,34 @@
+"""Why is a network as fast and as good as it is? Each analysis gives rows, one figure and one sentence.
+
+To add one, write its file and join the table; the command line, notebooks and reports then have it.
+"""
+
+from archlab.analysis.finding import Analysis, Conditions, Finding, Subject
+from archlab.analysis.memory_bound import memory_bound
+from archlab.errors import unknown_name
+
+__all__ = ["ANALYSES", "Analysis", "Conditions", "Finding", "Subject", "find"]
+
+_DEVICE = frozenset({"device", "runtime", "precision", "batch", "threads"})
+
+ANALYSES: dict[str, Analysis] = {
+    "memory_bound": Analysis(
+        name="memory_bound",
+        title="share of the time in memory-bound operators, measured and by the roofline",
+        source="EfficientViT (arXiv 2305.07027), fig. 2",
+        takes=_DEVICE,
+        run=memory_bound,
+        place="cpu",
+    ),
+}
+
+
+def find(name: str) -> Analysis:
+    """Look an analysis up.
+
+    Raises:
+        UnknownNameError: If there is none of that name.
+    """
+    if name not in ANALYSES:
+        raise unknown_name("analysis", name, ANALYSES, do="see: archlab analyze --help")
+    return ANALYSES[name]
