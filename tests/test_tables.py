@@ -8,7 +8,21 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "archlab"
 
 TABLES = {
-    "artifacts": ("ARTIFACTS", {"artifact", "bench", "checks", "paper", "rows", "throughput", "trained", "verdict"}),
+    "artifacts": (
+        "ARTIFACTS",
+        {
+            "artifact",
+            "bench",
+            "checks",
+            "edgenext_ablation",
+            "msra_ablation",
+            "paper",
+            "rows",
+            "throughput",
+            "trained",
+            "verdict",
+        },
+    ),
     "families": (
         "FAMILIES",
         {"cells", "hybrid_reading", "hybrid_stages", "knobs", "layouts", "published", "reading"},

@@ -15,7 +15,7 @@ from archlab.device.catalog import Device, RunSpec, run_for
 from archlab.device.measure import measure, workload
 from archlab.device.runtime import Workload
 from archlab.device.turns import Turn, in_turns
-from archlab.errors import ArchlabError
+from archlab.errors import ArchlabError, DeviceError, DeviceUnreachable
 from archlab.model import timm_gate
 from archlab.model.build import build
 from archlab.model.deploy import deploy
@@ -69,6 +69,13 @@ class Bench:
     timer: Timer | None = None
     tell: Callable[[str], object] = lambda line: None
 
+    def runtimes(self) -> tuple[str, ...]:
+        """The runtimes for an artifact that asks for every one: the one that was named, or all of the device's."""
+        if self.device is None:
+            return ("no device",)
+        named = self.options.get("runtime")
+        return self.device.backends if named is None else (str(named),)
+
     def times(
         self, nets: Mapping[str, Net], *, runtime: str | None = None, batch: int = 1
     ) -> Mapping[str, dict[str, Any]]:
@@ -76,8 +83,12 @@ class Bench:
 
         Args:
             nets: Setting → network.
-            runtime: The runtime where an artifact asks for one; None takes the bench's, or the device's first.
+            runtime: The runtime where an artifact asks for one; None takes the bench's, or the device's first. Where
+                the one asked for is not installed, that is what the fields say.
             batch: Images per inference.
+
+        Raises:
+            DeviceError: As `measure` does.
         """
         if self.device is None:
             return {setting: {"lack": NO_DEVICE} for setting in nets}
@@ -85,13 +96,19 @@ class Bench:
         run = run_for(self.device, batch=batch, **asked)
         self.tell(f"measuring {len(nets)} networks in turns on {self.device.name}, {run.runtime}")
         works = [net.workload(run) for net in nets.values()]
-        found = (self.timer or _timed)(works, self.device, run)
+        try:
+            found = (self.timer or _timed)(works, self.device, run)
+        except DeviceError as error:
+            if runtime is None or isinstance(error, DeviceUnreachable):
+                raise
+            lack = Lack(verdict=NEEDS_MEANS, what=f"the runtime {runtime}: {str(error).partition(';')[0]}")
+            return {setting: {"lack": lack} for setting in nets}
         source = f"measured:{run.runtime}@{self.device.name}"
         return {setting: _fields(turn, source) for setting, turn in zip(nets, found, strict=True)}
 
     def score(self, spec: ArchSpec) -> dict[str, Any]:
         """The fields of an accuracy row: the mean over the seeds of a network trained at small scale, or what lacks."""
-        found = trained_rows.score(self.trained, spec.digest)
+        found = trained_rows.score(self.trained, spec)
         if isinstance(found, Lack):
             return {"is_small_scale": True, "lack": found}
         return _score_fields(found)

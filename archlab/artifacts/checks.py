@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from archlab.artifacts.rows import NEEDS_COMPUTE, Row
 from archlab.artifacts.verdict import IN_SIGN, NOT_REPRODUCED, REPRODUCED, Finding, missing, pick
 
-__all__ = ["Equal", "InRange", "Larger", "NotLarger", "SameOrder"]
+__all__ = ["Equal", "InRange", "Larger", "NotLarger", "SameOrder", "is_below"]
 
 _ENOUGH_RUNS = 3
 _MOSTLY = 0.75
@@ -196,9 +196,14 @@ def _concordant(rows: Sequence[Row], apart: float) -> tuple[int, int]:
         if _number(high.paper) - _number(low.paper) <= apart * abs(_number(low.paper)):
             continue
         pairs += 1
-        ends = (low.ours_ci95 or (low.ours,) * 2)[1], (high.ours_ci95 or (high.ours,) * 2)[0]
-        right += _number(ends[0]) < _number(ends[1])
+        right += is_below(low, high)
     return right, pairs
+
+
+def is_below(low: Row, high: Row) -> bool:
+    """Whether our value of `low` lies below that of `high`, with all of its interval where it has one."""
+    ends = (low.ours_ci95 or (low.ours,) * 2)[1], (high.ours_ci95 or (high.ours,) * 2)[0]
+    return _number(ends[0]) < _number(ends[1])
 
 
 def _half(row: Row) -> float | None:

@@ -1,7 +1,7 @@
 """What was trained at small scale? Read from the `results.csv` of a folder of trained networks, one row per seed.
 
-A row counts for a setting when it is of the network with the same digest. Means of several seeds have a 95 % interval
-(Student's t); one seed has none.
+A row counts for a setting when it is of the same network, with the classes and the input side of the data. Means of
+several seeds have a 95 % interval (Student's t); one seed has none.
 """
 
 import csv
@@ -14,9 +14,11 @@ from scipy import stats
 
 from archlab.artifacts.rows import NEEDS_COMPUTE, Lack
 from archlab.errors import StudyError, four_parts
+from archlab.spec import ArchSpec
 
 __all__ = ["Score", "Trained", "read", "score"]
 
+_CLASSES = (10, 50, 100, 200, 1000)
 _COLUMNS = ("net", "data", "resolution", "epochs", "seed", "top1", "digest")
 
 
@@ -67,11 +69,21 @@ def read(folder: Path) -> tuple[Trained, ...]:
         ) from None
 
 
-def score(trained: Sequence[Trained], digest: str) -> Score | Lack:
-    """The mean over the seeds of the network of that digest, or what lacks; the longest training counts."""
-    found = [row for row in trained if row.digest == digest]
+def score(trained: Sequence[Trained], spec: ArchSpec) -> Score | Lack:
+    """The mean over the seeds of a network, or what lacks; the longest training counts.
+
+    Args:
+        trained: What was trained.
+        spec: The network; its classes and its input side may be others than those of the data.
+    """
+    digests = {
+        (side, spec.replace(resolution=side, classes=classes).digest)
+        for side in {row.resolution for row in trained}
+        for classes in (spec.classes, *_CLASSES)
+    }
+    found = [row for row in trained if (row.resolution, row.digest) in digests]
     if not found:
-        return Lack(verdict=NEEDS_COMPUTE, what=f"a trained {digest}")
+        return Lack(verdict=NEEDS_COMPUTE, what="networks trained at small scale")
     longest = max(found, key=lambda row: (row.epochs, row.data, row.resolution))
     way = (longest.data, longest.resolution, longest.epochs)
     tops = [row.top1 for row in found if (row.data, row.resolution, row.epochs) == way]
