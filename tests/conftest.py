@@ -1,4 +1,4 @@
-"""No test reads or writes the devices of the person who runs it, or their calibrations."""
+"""No test reads or writes the devices of the person who runs it, their calibrations or their measurements."""
 
 from pathlib import Path
 
@@ -18,4 +18,12 @@ def own_calibrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the user's calibrations, which is not there yet."""
     path = tmp_path / "calibrations"
     monkeypatch.setenv("ARCHLAB_CALIBRATIONS", str(path))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of the user's measurements, which is not there yet."""
+    path = tmp_path / "own-cache" / "measurements.sqlite"
+    monkeypatch.setenv("ARCHLAB_CACHE", str(path))
     return path

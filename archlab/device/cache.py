@@ -3,7 +3,8 @@
 One SQLite file, safe for many processes. The key is everything that can move the latency: the graph without its
 weights, the device and its software, the runtime and its version, the run. How long a measurement might have taken is
 no part of it: one that came out ``ok`` is as good within a cap of 2 s as within one of 10 s. Others are not kept.
-Samples are stored as compressed integers (ns), the rest as JSON; nothing is ever unpickled.
+Samples are stored as compressed integers (ns), the rest as JSON; nothing is ever unpickled. Beside the measurements lie
+the readings of the witness (`witness`).
 """
 
 import contextlib
@@ -22,21 +23,28 @@ from typing import Any, NoReturn
 import numpy as np
 
 from archlab.device.catalog import RunSpec
-from archlab.device.measurement import Measurement
+from archlab.device.measurement import PER_RUN, Measurement
 from archlab.errors import DeviceError, StorageFullError, four_parts
 
 __all__ = ["CacheKey", "MeasurementCache", "default_path"]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS measurements (
-    key TEXT PRIMARY KEY, question TEXT NOT NULL, answer TEXT NOT NULL, samples BLOB NOT NULL, stored REAL NOT NULL
-)"""
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS measurements (
+        key TEXT PRIMARY KEY, question TEXT NOT NULL, answer TEXT NOT NULL, samples BLOB NOT NULL, stored REAL NOT NULL
+    )""",
+    "CREATE TABLE IF NOT EXISTS readings (number INTEGER PRIMARY KEY, name TEXT NOT NULL, ms REAL NOT NULL)",
+)
+_READINGS = 500
+"""So many readings of a name are kept, the latest: half an hour of measuring or more."""
+
+_PROTOCOL = 2
+"""Raised when the same question is answered in another way: 2 counts only what the witness found calm."""
+
 _WAIT_S = 30.0
 _LEAST_FREE_BYTES = 100_000
 """With less than this SQLite cannot even lay out its write-ahead log."""
 
 _CAPS = ("warmup_s", "max_s")
-_SAMPLES = ("samples_ms", "cpu_ms", "switches")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +62,7 @@ class CacheKey:
             "graph": self.graph,
             "device": self.device,
             "fingerprint": dict(self.fingerprint),
+            "protocol": _PROTOCOL,
             "run": {name: value for name, value in dataclasses.asdict(self.run).items() if name not in _CAPS},
         }
         return json.dumps(doc, sort_keys=True)
@@ -107,12 +116,36 @@ class MeasurementCache:
             return
         answer, samples = _packed(measurement)
         row = (key.digest, key.to_json(), answer, samples, time.time())
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            self._explain_unusable(error)
+        self._make_folder()
         with self._connection() as connection:
             connection.execute("INSERT OR REPLACE INTO measurements VALUES (?, ?, ?, ?, ?)", row)
+
+    def readings(self, name: str) -> list[float]:
+        """Give the latest readings of a name, oldest first.
+
+        Raises:
+            DeviceError: When the file is damaged or cannot be opened.
+        """
+        if not self.path.exists():
+            return []
+        with self._connection() as connection:
+            rows = connection.execute("SELECT ms FROM readings WHERE name = ? ORDER BY number", [name]).fetchall()
+        return [float(ms) for (ms,) in rows]
+
+    def keep_reading(self, name: str, ms: float) -> None:
+        """Keep a reading; the oldest of a name go when there are too many.
+
+        Raises:
+            StorageFullError, DeviceError: As `put` does.
+        """
+        self._make_folder()
+        with self._connection() as connection:
+            connection.execute("INSERT INTO readings (name, ms) VALUES (?, ?)", [name, ms])
+            connection.execute(
+                "DELETE FROM readings WHERE name = ?1 AND number NOT IN "
+                "(SELECT number FROM readings WHERE name = ?1 ORDER BY number DESC LIMIT ?2)",
+                [name, _READINGS],
+            )
 
     def __len__(self) -> int:
         if not self.path.exists():
@@ -120,6 +153,12 @@ class MeasurementCache:
         with self._connection() as connection:
             (count,) = connection.execute("SELECT count(*) FROM measurements").fetchone()
         return int(count)
+
+    def _make_folder(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._explain_unusable(error)
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -186,7 +225,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Set write-ahead logging, so that readers never wait, and make the table."""
+    """Set write-ahead logging, so that readers never wait, and make the tables."""
     end = time.monotonic() + _WAIT_S
     while True:
         try:
@@ -196,14 +235,15 @@ def _prepare(connection: sqlite3.Connection) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                 raise
             time.sleep(0.02)
-    connection.execute(_SCHEMA)
+    for table in _SCHEMA:
+        connection.execute(table)
 
 
 def _packed(measurement: Measurement) -> tuple[str, bytes]:
     doc = measurement.to_dict()
-    wall, cpu, switches = (doc.pop(name) for name in _SAMPLES)
+    wall, cpu, *others = (doc.pop(name) for name in PER_RUN)
     rows = [np.rint(np.asarray(times) * 1e6).astype("<i8") for times in (wall, cpu)]
-    rows.append(np.asarray(switches, dtype="<i8"))
+    rows += [np.asarray(row, dtype="<i8") for row in others]
     doc["lengths"] = [len(row) for row in rows]
     return json.dumps(doc), zlib.compress(b"".join(row.tobytes() for row in rows))
 
@@ -214,8 +254,8 @@ def _unpacked(answer: str, samples: bytes) -> Measurement:
     lengths = doc.pop("lengths")
     if sum(lengths) != len(flat):
         raise ValueError("samples are missing")
-    wall, cpu, switches = np.split(flat, np.cumsum(lengths)[:2])
+    wall, cpu, switches, calm = np.split(flat, np.cumsum(lengths)[:-1])
     doc["samples_ms"], doc["cpu_ms"] = (wall / 1e6).tolist(), (cpu / 1e6).tolist()
-    doc["switches"] = switches.tolist()
+    doc["switches"], doc["calm"] = switches.tolist(), calm.astype(bool).tolist()
     doc["environment"] = {**doc["environment"], "cached": True}
     return Measurement.from_dict(doc)

@@ -3,6 +3,7 @@
 1. On this machine the measuring thread asks for precedence over other processes (`precedence`).
 2. Blocks of runs warm up until the medians of five in a row agree within 2 %, or `run.warmup_s` is over.
 3. Blocks of runs follow until the 95 % interval of the median is narrower than 1 % of it, or `run.max_s` is over.
+   On this machine's CPU a `witness` says beside which of them the machine was calm.
 4. `stats.choose` takes the runs that count, `stats.judge` names the quality.
 
 Latency is milliseconds per inference of a whole batch, input and output in the runtime's own memory.
@@ -26,7 +27,8 @@ from archlab.device.measurement import Measurement
 from archlab.device.precedence import precedence
 from archlab.device.protocol import chosen_of, collect
 from archlab.device.runtime import Backend, Handle, Workload
-from archlab.device.stats import STATISTICS, judge
+from archlab.device.stats import STATISTICS, doubt, judge
+from archlab.device.witness import Witness, Witnessed, witness_of
 from archlab.errors import DeviceError, DeviceUnreachable, four_parts, unknown_name
 from archlab.model.export import graph_hash, to_onnx
 
@@ -48,6 +50,7 @@ def measure(
     cache: MeasurementCache | None = None,
     backends: Mapping[str, Backend] = BACKENDS,
     clock: Callable[[], float] = time.perf_counter,
+    witnessed: Witnessed = witness_of,
 ) -> Measurement:
     """Measure the latency of a network in ms.
 
@@ -60,6 +63,7 @@ def measure(
         cache: Measurements known so far; only those of quality ``ok`` are used again.
         backends: The runtimes that may be asked for.
         clock: Seconds, for the caps.
+        witnessed: Finds the witness of the device.
 
     Raises:
         DeviceUnreachable: The device answers nowhere.
@@ -84,7 +88,16 @@ def measure(
             "prepare_s": round(clock() - began, 4),
             "precedence": granted,
         }
-        found = _measured(handle, device, run, digest or graph, environment, clock)
+        witness = witnessed(device, fingerprint, granted)
+        found = _measured(
+            handle,
+            device,
+            run,
+            digest=digest or graph,
+            environment=environment,
+            clock=clock,
+            witness=witness,
+        )
     if cache is not None:
         cache.put(key, found)
     return found
@@ -136,10 +149,17 @@ def backend_of(device: Device, run: RunSpec, backends: Mapping[str, Backend] = B
 
 
 def _measured(
-    handle: Handle, device: Device, run: RunSpec, digest: str, environment: dict[str, Any], clock: Callable[[], float]
+    handle: Handle,
+    device: Device,
+    run: RunSpec,
+    *,
+    digest: str,
+    environment: dict[str, Any],
+    clock: Callable[[], float],
+    witness: Witness | None,
 ) -> Measurement:
     before = telemetry.state()
-    collected = collect(handle.run, run, clock, is_self_warming=handle.is_self_warming)
+    collected = collect(handle.run, run, clock, is_self_warming=handle.is_self_warming, witness=witness)
     after = telemetry.state()
     samples = collected.samples
     chosen = chosen_of(samples, run)
@@ -152,6 +172,7 @@ def _measured(
         samples_ms=tuple((samples.wall_ns / 1e6).tolist()),
         cpu_ms=() if samples.cpu_ns is None else tuple((samples.cpu_ns / 1e6).tolist()),
         switches=() if samples.switches is None else tuple(samples.switches.tolist()),
+        calm=() if samples.calm is None else tuple(samples.calm.tolist()),
         quality=quality,
         environment={
             **environment,
@@ -159,6 +180,8 @@ def _measured(
             "statistic": STATISTICS[chosen.statistic],
             "clean_share": round(chosen.clean_share, 4),
             "cpu_share": round(chosen.cpu_share, 4),
+            "calm_share": round(chosen.calm_share, 4),
+            "doubt": doubt(chosen, room_s=run.max_s) if quality == "noisy" else None,
             "cpu_median_ms": None if samples.cpu_ns is None else float(np.median(samples.cpu_ns)) / 1e6,
             "wall_mean_ms": float(samples.wall_ns.mean()) / 1e6,
             "runs": len(samples),
@@ -166,6 +189,7 @@ def _measured(
             "is_warm": collected.is_warm,
             "seconds": round(collected.seconds, 3),
             **samples.facts,
+            **({} if witness is None else witness.close()),
             "before": before,
             "after": after,
         },

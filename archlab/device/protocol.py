@@ -1,11 +1,11 @@
 """The measuring loop: warm up, then blocks of runs until the median is known well enough.
 
-It knows no runtime and no clock of its own: it is told how to run a block and how to read the time, so it can be tested
-without a device.
+It knows no runtime and no clock of its own: it is told how to run a block, how to read the time and whom to ask whether
+the machine is calm, so it can be tested without a device.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,12 @@ import numpy as np
 from archlab.device.catalog import RunSpec
 from archlab.device.measurement import Samples, joined
 from archlab.device.stats import MIN_CLEAN, TARGET_SHARE, Chosen, choose, is_steady, width_share
+from archlab.device.witness import Witness
 
 __all__ = ["Collected", "chosen_of", "collect"]
 
 _WARMUP_BLOCK_S, _BLOCK_S = 0.1, 0.25
-_FEWEST_S = 1.0
+_FEWEST_S, _FEWEST_RUNS = 1.0, 10
 _LARGE_BLOCK = 200
 
 
@@ -32,7 +33,12 @@ class Collected:
 
 
 def collect(
-    run_block: Callable[[int], Samples], run: RunSpec, clock: Callable[[], float], *, is_self_warming: bool = False
+    run_block: Callable[[int], Samples],
+    run: RunSpec,
+    clock: Callable[[], float],
+    *,
+    is_self_warming: bool = False,
+    witness: Witness | None = None,
 ) -> Collected:
     """Run the protocol's two loops.
 
@@ -41,6 +47,7 @@ def collect(
         run: The caps and the number of threads.
         clock: Seconds.
         is_self_warming: Every block warms up by itself and costs a process: no warm-up here, few large blocks.
+        witness: Is read beside every block, if there is one, and says which of them count.
     """
     began = clock()
     if is_self_warming:
@@ -55,10 +62,14 @@ def collect(
         medians.append(float(np.median(_steadiest_clock(run_block(warmup), run))))
     blocks: list[Samples] = []
     measuring = clock()
-    while not blocks or _goes_on(joined(blocks), run, clock() - measuring):
-        blocks.append(run_block(_block_of(run_s, _BLOCK_S, 10, 200)))
+    if witness is not None:
+        witness.read()
+    while not blocks or _goes_on(_judged(blocks, witness), run, clock() - measuring):
+        blocks.append(run_block(_block_of(run_s, _BLOCK_S, 1, 200)))
+        if witness is not None:
+            witness.read()
     return Collected(
-        samples=joined(blocks),
+        samples=_judged(blocks, witness),
         is_warm=is_steady(medians),
         warmup_runs=2 + warmup * len(medians),
         seconds=clock() - began,
@@ -74,20 +85,31 @@ def _large_blocks(run_block: Callable[[int], Samples], run: RunSpec, clock: Call
     return Collected(samples=joined(blocks), is_warm=True, warmup_runs=0, seconds=clock() - began)
 
 
+def _judged(blocks: Sequence[Samples], witness: Witness | None) -> Samples:
+    """Join the blocks; each run knows whether the witness found the machine calm beside its block."""
+    samples = joined(blocks)
+    if witness is None:
+        return samples
+    return dataclasses.replace(samples, calm=np.repeat(witness.calm(), [len(block) for block in blocks]))
+
+
 def chosen_of(samples: Samples, run: RunSpec) -> Chosen:
     """Choose the runs that count; see `stats.choose`."""
     cpu_ms = None if samples.cpu_ns is None else samples.cpu_ns / 1e6
-    return choose(samples.wall_ns / 1e6, cpu_ms, samples.switches, run.threads)
+    return choose(samples.wall_ns / 1e6, cpu_ms, samples.switches, run.threads, samples.calm)
 
 
 def _goes_on(samples: Samples, run: RunSpec, seconds: float) -> bool:
-    """Tell whether more runs are needed: for a second or half the cap in any case, so that a moment's trouble shows."""
-    return seconds < run.max_s and (seconds < min(_FEWEST_S, run.max_s / 2) or not _is_known(samples, run))
+    """Tell whether more runs are needed: ten, and a second or half the cap of calm ones, if the cap has room."""
+    if len(samples) < _FEWEST_RUNS:
+        return True
+    calm_s = float(samples.wall_ns[slice(None) if samples.calm is None else samples.calm].sum()) / 1e9
+    return seconds < run.max_s and (calm_s < min(_FEWEST_S, run.max_s / 2) or not _is_known(samples, run))
 
 
 def _is_known(samples: Samples, run: RunSpec) -> bool:
     chosen = chosen_of(samples, run)
-    if chosen.statistic == "wall_all" or len(chosen.times_ms) < MIN_CLEAN:
+    if chosen.statistic == "wall_all" or chosen.calm_share == 0 or len(chosen.times_ms) < MIN_CLEAN:
         return False
     return width_share(chosen.times_ms) < TARGET_SHARE
 

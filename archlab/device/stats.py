@@ -4,7 +4,8 @@ On a shared machine the wall time of a run that was interrupted says how busy th
 is. So only runs without an involuntary context switch count. A run on one thread has a second clock, its CPU time:
 where hardly any run stays uninterrupted, the CPU time of the least interrupted runs is taken instead (being
 interrupted costs CPU time too, for refilling the caches). Others slow a network even from another core, through the
-memory that all share, for parts of a second: of a long series, only the parts that were disturbed least count.
+memory that all share, often for many seconds. The times themselves cannot tell; a witness can (`witness`), and where
+there is one, only the runs count beside which it found the machine calm.
 """
 
 import dataclasses
@@ -17,10 +18,12 @@ from scipy import special
 
 __all__ = [
     "STATISTICS",
+    "Bools",
     "Chosen",
     "Floats",
     "Ints",
     "choose",
+    "doubt",
     "drift_share",
     "is_steady",
     "judge",
@@ -31,11 +34,11 @@ __all__ = [
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
 
 STATISTICS = {
     "wall_clean": "wall time of the runs without an involuntary context switch",
-    "wall_calm": "wall time of the runs without an involuntary context switch, in the calm parts",
-    "cpu_calm": "CPU time of the least interrupted runs (one thread)",
+    "cpu_clean": "CPU time of the least interrupted runs (one thread)",
     "wall_all": "wall time of all runs, interrupted ones among them",
     "reported": "times as the device's own tool reports them",
 }
@@ -48,13 +51,14 @@ MIN_CLEAN = 30
 """With fewer clean runs a median is no latency, unless the cap has no room for so many."""
 
 _MIN_USED = 10
-_MIN_CPU_SHARE = 0.6
-"""A process that had the CPU for less of its time found its caches cold too often: its CPU time is 5 to 20 % high."""
+_MIN_CPU_SHARE = 1 / 3
+"""A process that had the CPU for less of its time found its caches cold too often: its CPU time is up to 12 % high.
 
-_CALM_SHARE = 0.25
-_PART, _FEWEST_PARTS = 15, 8
-_DISTURBED_SHARE = 0.02
-"""A part of 15 runs is disturbed when its median lies so far above that of the calmest quarter of the parts."""
+With 40 to 50 % of the time it is 4 to 6 % above that of runs with precedence, but nearly always the same (20 of 21
+series of 6 s lay within 5 % of their median).
+"""
+
+_LEAST_INTERRUPTED_SHARE = 0.25
 
 _WIDE_SHARE = 0.03
 _SPREAD_SHARE = 0.06
@@ -65,16 +69,20 @@ _DRIFT_SHARE = 0.05
 class Chosen:
     """The runs that count: their times in ms, the statistic's name, the share of uninterrupted runs.
 
-    `cpu_share` is the share of all runs' wall time in which the process had the CPU, 1 where it is not known.
+    `cpu_share` is the share of all runs' wall time in which the process had the CPU, 1 where it is not known;
+    `calm_share` is the share of the runs beside which the witness found the machine calm, 1 where there is no witness.
     """
 
     times_ms: Floats
     statistic: str
     clean_share: float
     cpu_share: float = 1.0
+    calm_share: float = 1.0
 
 
-def choose(wall_ms: Floats, cpu_ms: Floats | None, switches: Ints | None, threads: int) -> Chosen:
+def choose(
+    wall_ms: Floats, cpu_ms: Floats | None, switches: Ints | None, threads: int, calm: Bools | None = None
+) -> Chosen:
     """Choose the clock and the runs that the latency is taken from.
 
     Args:
@@ -82,35 +90,29 @@ def choose(wall_ms: Floats, cpu_ms: Floats | None, switches: Ints | None, thread
         cpu_ms: CPU time of each run; None where it is not known (a board's own tool).
         switches: Involuntary context switches in each run; None where not known.
         threads: Threads the network ran on; CPU time is a latency for one thread only.
+        calm: Whether the witness found the machine calm beside each run; None without a witness. Where it never was,
+            all runs are taken, and `calm_share` is 0.
     """
     if cpu_ms is None or switches is None:
         return Chosen(times_ms=wall_ms, statistic="reported", clean_share=1.0)
+    had = float(cpu_ms.sum() / wall_ms.sum()) if wall_ms.sum() > 0 else 1.0
+    calm_share = 1.0 if calm is None or not len(calm) else float(calm.mean())
+    if calm is not None and calm.any():
+        wall_ms, cpu_ms, switches = wall_ms[calm], cpu_ms[calm], switches[calm]
     clean = switches == 0
     share = float(clean.mean()) if len(clean) else 0.0
-    had = float(cpu_ms.sum() / wall_ms.sum()) if wall_ms.sum() > 0 else 1.0
     if clean.sum() >= MIN_CLEAN or (clean.sum() >= _MIN_USED and share >= 0.5):
-        calm = _calm_parts(wall_ms[clean])
-        name = "wall_calm" if len(calm) < clean.sum() else "wall_clean"
-        return Chosen(times_ms=calm, statistic=name, clean_share=share, cpu_share=had)
-    if threads == 1:
-        return Chosen(times_ms=cpu_ms[_calm(switches)], statistic="cpu_calm", clean_share=share, cpu_share=had)
-    return Chosen(times_ms=wall_ms, statistic="wall_all", clean_share=share, cpu_share=had)
+        times_ms, name = wall_ms[clean], "wall_clean"
+    elif threads == 1:
+        times_ms, name = cpu_ms[_least_interrupted(switches)], "cpu_clean"
+    else:
+        times_ms, name = wall_ms, "wall_all"
+    return Chosen(times_ms=times_ms, statistic=name, clean_share=share, cpu_share=had, calm_share=calm_share)
 
 
-def _calm_parts(times_ms: Floats) -> Floats:
-    """Leave out the parts of a series that others disturbed; a short series stays whole."""
-    count = len(times_ms) // _PART
-    if count < _FEWEST_PARTS:
-        return times_ms
-    parts = np.array_split(times_ms, count)
-    medians = np.array([np.median(part) for part in parts])
-    limit = (1 + _DISTURBED_SHARE) * np.percentile(medians, 25, method="lower")
-    return np.concatenate([part for part, median in zip(parts, medians, strict=True) if median <= limit])
-
-
-def _calm(switches: Ints) -> npt.NDArray[np.bool_]:
+def _least_interrupted(switches: Ints) -> Bools:
     """Mark the least interrupted quarter of the runs, ties included, or MIN_CLEAN runs if that is more."""
-    wanted = max(MIN_CLEAN, int(np.ceil(_CALM_SHARE * len(switches))))
+    wanted = max(MIN_CLEAN, int(np.ceil(_LEAST_INTERRUPTED_SHARE * len(switches))))
     limit = np.sort(switches)[min(wanted, len(switches)) - 1] if len(switches) else 0
     return np.asarray(switches <= limit)
 
@@ -161,12 +163,7 @@ def is_steady(medians_ms: Sequence[float], *, blocks: int = 5, share: float = 0.
 
 
 def judge(chosen: Chosen, *, is_throttled: bool, room_s: float = 0.0) -> str:
-    """Name the quality of a measurement: failed, throttled, noisy or ok.
-
-    ``ok`` needs a statistic free of interruptions, at least thirty runs in it (ten where no more fit into the cap), an
-    interval of the median narrower than 3 % of it, quartiles within 6 %, and halves that agree within 5 %. The
-    quartiles tell what the interval cannot: that others fill the caches and the memory bus, and the whole window is
-    slow. CPU time counts only of a process that had the CPU for most of the time.
+    """Name the quality of a measurement: failed, throttled, noisy (there is a `doubt`) or ok.
 
     Args:
         chosen: The runs that count.
@@ -178,10 +175,30 @@ def judge(chosen: Chosen, *, is_throttled: bool, room_s: float = 0.0) -> str:
         return "failed"
     if is_throttled:
         return "throttled"
-    is_calm = spread_share(times_ms) <= _SPREAD_SHARE and drift_share(times_ms) <= _DRIFT_SHARE
+    return "ok" if doubt(chosen, room_s=room_s) is None else "noisy"
+
+
+def doubt(chosen: Chosen, *, room_s: float = 0.0) -> str | None:
+    """Say what keeps the median from being a latency; None where nothing does.
+
+    It needs a statistic free of interruptions, a machine that was calm beside the runs, at least thirty of them (ten
+    where no more fit into the cap), an interval of the median narrower than 3 % of it, quartiles within 6 %, and halves
+    that agree within 5 %. CPU time counts only of a process that had the CPU for most of the time.
+
+    Args:
+        chosen: The runs that count; at least one.
+        room_s: The cap of the measurement, in seconds.
+    """
+    times_ms = chosen.times_ms
     fitting = int(1000 * room_s / float(np.median(times_ms)))
-    is_known = len(times_ms) >= min(max(fitting, _MIN_USED), MIN_CLEAN) and width_share(times_ms) <= _WIDE_SHARE
-    is_free = chosen.statistic != "wall_all" and not (
-        chosen.statistic == "cpu_calm" and chosen.cpu_share < _MIN_CPU_SHARE
-    )
-    return "ok" if is_calm and is_known and is_free else "noisy"
+    doubts = {
+        "the machine was not what it usually is": chosen.calm_share == 0,
+        "others interrupted nearly every run": chosen.statistic == "wall_all",
+        "others had the CPU for much of the time": chosen.statistic == "cpu_clean"
+        and chosen.cpu_share < _MIN_CPU_SHARE,
+        "too few runs count": len(times_ms) < min(max(fitting, _MIN_USED), MIN_CLEAN),
+        "the median's interval is wide": width_share(times_ms) > _WIDE_SHARE,
+        "the runs differ much among themselves": spread_share(times_ms) > _SPREAD_SHARE,
+        "the runs grew slower or faster": drift_share(times_ms) > _DRIFT_SHARE,
+    }
+    return next((why for why, holds in doubts.items() if holds), None)

@@ -5,6 +5,7 @@ from typing import Any
 
 from archlab.device import telemetry
 from archlab.device.catalog import Device, RunSpec
+from archlab.device.witness import NEAR_SHARE, NETWORK
 from archlab.proxy import PROXIES
 from archlab.study.identity import Fingerprint
 from archlab.study.plan import StudyPlan
@@ -52,6 +53,7 @@ def _measured(plan: StudyPlan, run: RunSpec, device: Device) -> dict[str, Any]:
             f"every network ran on {where} with random weights, which do not change its time",
             f"warm-up until steady, then at most {run.max_s:g} s; the value is the median",
             "runs that the operating system interrupted do not count; where it grants it, the networks go first",
+            *_witnessed(device),
             "a noisy network, and one near the budget, was measured twice and has the mean of both medians",
             "the interval is that of a second measurement's median, by the spread between measurements of an anchor",
             "the budget is applied at the upper end of the interval",
@@ -62,6 +64,13 @@ def _measured(plan: StudyPlan, run: RunSpec, device: Device) -> dict[str, Any]:
         "batch": run.batch,
         "threads": run.threads,
     }
+
+
+def _witnessed(device: Device) -> list[str]:
+    if device.reach != "local" or device.kind != "cpu":
+        return []
+    near = f"{100 * NEAR_SHARE:g} %"
+    return [f"runs count only while a witness beside them ({NETWORK}) takes what it usually takes, within {near}"]
 
 
 def _estimated(plan: StudyPlan, run: RunSpec, device: Device, predictor: Any) -> dict[str, Any]:

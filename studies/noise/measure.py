@@ -7,8 +7,9 @@ its own, so that the measuring process gets no favour for being their parent. Ro
 that load, then the same three with it, in random order. Others may use the machine meanwhile, so "unloaded" only means
 without the load made here; what stands for the truth is the median of the CPU time of those runs.
 
-With `--unprivileged` the protocol is refused its precedence, as an ordinary user's would be. Run the command again and
-it goes on where it stopped.
+With `--unprivileged` the protocol is refused its precedence, as an ordinary user's would be. What the witness usually
+takes is learnt in the course of the command, from nothing; it is kept in `OUT.sqlite` in OUT's place. Run the command
+again and it goes on where it stopped.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from archlab.model.deploy import deploy
 MODELS = ("edgenext_xx_small", "edgenext_x_small_bn_hs", "edgenext_x_small")
 FIELDS = [
     "round", "load", "model", "median_ms", "low_ms", "high_ms", "quality", "statistic", "n", "runs", "clean_share",
-    "cpu_share", "cpu_median_ms", "wall_mean_ms", "wall_median_ms", "precedence", "seconds", "load_1min",
+    "cpu_share", "calm_share", "doubt", "witness_ms", "witness_usual_ms", "cpu_median_ms", "wall_mean_ms", "wall_median_ms", "precedence", "seconds", "load_1min",
 ]  # fmt: skip
 _SETTLE_S = 1.0
 
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--max-s", type=float, default=10.0, help="the cap of one measurement; the command's own is 10")
     parser.add_argument("--unprivileged", action="store_true")
     asked = parser.parse_args()
+    os.environ["ARCHLAB_CACHE"] = str(asked.out.with_suffix(".sqlite").resolve())
     with mock.patch.object(measure_module, "precedence", _refused) if asked.unprivileged else contextlib.nullcontext():
         _measure(asked.out, asked.models, asked.rounds, asked.max_s)
 
@@ -93,7 +95,8 @@ def _timed(name: str, module: Any, max_s: float) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - began, 2),
         "load_1min": facts["after"].get("load_1min"),
     }
-    kept = ("runs", "clean_share", "cpu_share", "cpu_median_ms", "wall_mean_ms", "precedence")
+    kept = ("runs", "clean_share", "cpu_share", "calm_share", "doubt", "witness_ms", "witness_usual_ms")
+    kept += ("cpu_median_ms", "wall_mean_ms", "precedence")
     return row | {key: facts[key] for key in kept}
 
 

@@ -26,6 +26,7 @@ def measurement(**changes: object) -> Measurement:
         "samples_ms": (1.234567, 5000.000001, 2.5),
         "cpu_ms": (1.2, 1.3, 1.4),
         "switches": (0, 7, 0),
+        "calm": (True, False, True),
         "quality": "ok",
         "environment": {"runs": 3, "is_warm": True},
     }
@@ -44,10 +45,10 @@ def test_what_was_kept_is_found_to_the_nanosecond(cache: MeasurementCache) -> No
 
 
 def test_times_of_a_board_have_no_other_clock(cache: MeasurementCache) -> None:
-    cache.put(KEY, measurement(cpu_ms=(), switches=()))
+    cache.put(KEY, measurement(cpu_ms=(), switches=(), calm=()))
     found = cache.get(KEY)
     assert found is not None
-    assert (found.cpu_ms, found.switches, found.samples_ms) == ((), (), (1.234567, 5000.000001, 2.5))
+    assert (found.cpu_ms, found.switches, found.calm, found.samples_ms) == ((), (), (), (1.234567, 5000.000001, 2.5))
 
 
 def test_looking_makes_no_file(cache: MeasurementCache) -> None:
@@ -98,6 +99,16 @@ def test_a_newer_one_takes_the_place(cache: MeasurementCache) -> None:
     found = cache.get(KEY)
     assert found is not None
     assert (found.digest, len(cache)) == ("new", 1)
+
+
+def test_readings_are_kept_by_name_the_latest_five_hundred(cache: MeasurementCache) -> None:
+    assert cache.readings("a") == []
+    for i in range(502):
+        cache.keep_reading("a", float(i))
+    cache.keep_reading("b", 7.5)
+    assert cache.readings("a") == [float(i) for i in range(2, 502)]
+    assert cache.readings("b") == [7.5]
+    assert len(cache) == 0
 
 
 def test_nothing_in_the_file_is_a_pickle(cache: MeasurementCache) -> None:
@@ -170,7 +181,7 @@ def test_a_full_disk(cache: MeasurementCache, monkeypatch: Any) -> None:
 
     def small(path: Path) -> sqlite3.Connection:
         connection = opened(path)
-        connection.execute("PRAGMA max_page_count = 4")
+        connection.execute("PRAGMA max_page_count = 5")
         return connection
 
     with monkeypatch.context() as patch:

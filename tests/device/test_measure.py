@@ -10,6 +10,7 @@ from archlab.device import telemetry
 from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import DEVICES, RunSpec
 from archlab.device.measure import backend_of, measure
+from archlab.device.witness import Witness
 from archlab.errors import DeviceError, DeviceUnreachable, UnknownNameError
 from archlab.model.export import graph_hash, to_onnx
 
@@ -26,9 +27,13 @@ def steady(i: int) -> tuple[float, float, int]:
     return 10.0, 9.9, 0
 
 
+def alone(*place: object) -> None:
+    """No witness."""
+
+
 def ask(module: nn.Module, backend: Any, **options: Any) -> Any:
     run, device = options.pop("run", RunSpec()), options.pop("device", CPU)
-    options = {"input_shape": SHAPE, "digest": "abc", "clock": backend.device.clock} | options
+    options = {"input_shape": SHAPE, "digest": "abc", "clock": backend.device.clock, "witnessed": alone} | options
     return measure(module, device, run, backends={"ort": backend}, **options)
 
 
@@ -61,6 +66,30 @@ def test_a_loaded_machine_is_told_by_cpu_time(module: nn.Module, make_backend: A
 def test_where_others_have_the_cpu_most_of_the_time_it_is_noisy(module: nn.Module, make_backend: Any) -> None:
     found = ask(module, make_backend(lambda i: (35.0 + i % 7, 10.0, 3)))
     assert (found.median_ms, found.quality) == (10.0, "noisy")
+
+
+def test_a_machine_that_is_not_what_it_usually_is_makes_it_noisy_and_says_so(
+    module: nn.Module, make_backend: Any
+) -> None:
+    witness = Witness(lambda: 5.0, [4.0] * 9)
+    found = ask(module, make_backend(steady), witnessed=lambda *place: witness)
+    assert (found.median_ms, found.quality) == (10.0, "noisy")
+    assert set(found.calm) == {False}
+    told = {name: found.environment[name] for name in ("calm_share", "doubt", "witness_ms", "witness_usual_ms")}
+    assert told == {
+        "calm_share": 0.0,
+        "doubt": "the machine was not what it usually is",
+        "witness_ms": 5.0,
+        "witness_usual_ms": 4.0,
+    }
+
+
+def test_the_witness_is_asked_for_by_machine_and_precedence(module: nn.Module, make_backend: Any) -> None:
+    asked: list[tuple[Any, ...]] = []
+    found = ask(module, make_backend(steady), witnessed=lambda *place: asked.append(place))
+    assert asked == [(CPU, {"chip": "fake", "runtime": "fake 1.0"}, found.environment["precedence"])]
+    assert found.calm == ()
+    assert found.environment["doubt"] is None
 
 
 def test_a_loaded_machine_with_two_threads_is_noisy(module: nn.Module, make_backend: Any, monkeypatch: Any) -> None:

@@ -38,6 +38,11 @@ def test_interrupted_runs_do_not_count() -> None:
     assert len(found.samples_ms) == 40
 
 
+def test_runs_beside_which_the_machine_was_not_calm_do_not_count() -> None:
+    found = measurement(calm=(False,) * 10 + (True,) * 30)
+    assert (found.n, found.median_ms) == (30, 25.5)
+
+
 def test_a_tools_own_times_need_no_other_clock() -> None:
     found = measurement(cpu_ms=(), switches=())
     assert (found.statistic, found.n) == ("reported", 40)

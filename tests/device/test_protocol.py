@@ -3,7 +3,8 @@ from typing import Any
 import numpy as np
 
 from archlab.device.catalog import RunSpec
-from archlab.device.protocol import collect
+from archlab.device.protocol import chosen_of, collect
+from archlab.device.witness import Witness
 
 RUN = RunSpec(warmup_s=3.0, max_s=10.0)
 
@@ -86,3 +87,22 @@ def test_large_blocks_end_at_the_cap_too(make_device: Any) -> None:
     device = make_device(lambda i: (float(rng.uniform(10, 20)),) * 2 + (0,))
     collect(device.run, RunSpec(max_s=5.0), device.clock, is_self_warming=True)
     assert device.blocks == [200, 200]  # 3 s each
+
+
+def test_the_witness_is_read_before_and_after_every_block_and_only_calm_blocks_count(make_device: Any) -> None:
+    # 10 ms runs in blocks of 25; from the second on the witness takes 4.5 ms for four readings, the network 12 ms a run
+    readings = iter([4.0, 4.0, 4.5, 4.5, 4.5, 4.5, *[4.0] * 20])
+    device = make_device(lambda i: (12.0, 12.0, 0) if 77 <= i < 177 else (10.0, 10.0, 0))
+    witness = Witness(lambda: next(readings), [4.0] * 9)
+    found = collect(device.run, RUN, device.clock, witness=witness)
+    assert device.blocks == [1, 1, *[10] * 5, *[25] * 9]  # until a second of calm runs is there
+    assert found.samples.calm is not None
+    assert found.samples.calm.tolist() == [True] * 25 + [False] * 125 + [True] * 75
+    assert set(chosen_of(found.samples, RUN).times_ms) == {10.0}
+
+
+def test_a_machine_that_is_never_calm_ends_at_the_cap(make_device: Any) -> None:
+    device = make_device(lambda i: (10.0, 10.0, 0))
+    found = collect(device.run, RUN, device.clock, witness=Witness(lambda: 5.0, [4.0] * 9))
+    assert found.seconds == 0.5 + 0.02 + 10.0
+    assert chosen_of(found.samples, RUN).calm_share == 0
