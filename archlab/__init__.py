@@ -15,6 +15,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _API = {
+    "analyze": "analyses",
     "compare": "comparing",
     "create": "networks",
     "deploy": "networks",
@@ -31,10 +32,12 @@ _API = {
     "score": "scores",
     "search": "studies",
     "spaces": "spaces",
+    "train": "training",
 }
 
 __all__ = [
     "__version__",
+    "analyze",
     "compare",
     "create",
     "deploy",
@@ -51,6 +54,7 @@ __all__ = [
     "score",
     "search",
     "spaces",
+    "train",
 ]
 
 

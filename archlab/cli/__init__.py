@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from archlab.cli import (
+    analyze,
     demo,
     device,
     doctor,
@@ -23,6 +24,7 @@ from archlab.cli import (
     reproduce,
     search,
     space,
+    train,
     worker,
 )
 from archlab.errors import ArchlabError, four_parts
@@ -30,7 +32,7 @@ from archlab.errors import ArchlabError, four_parts
 __all__ = ["app", "main"]
 
 _INTERRUPTED = (
-    "interrupted; nothing is half written: run the same command again, a search then goes on where it stopped"
+    "interrupted; nothing is half written: run the same command again, a search or a training goes on where it stopped"
 )
 
 _USAGE_ERROR: Any = typer.BadParameter.__base__
@@ -44,7 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (models, profile, measure, search, report, reproduce, export, worker, doctor, demo):
+for command in (models, profile, measure, analyze, search, report, reproduce, train, export, worker, doctor, demo):
     command.register(app)
 for group in (space, device, proxy):
     group.register(app)

@@ -17,7 +17,8 @@ _UNDECAYED = ("bias", "position", "pos_embd", "table")
 
 def adamw(module: nn.Module, *, lr: float, weight_decay: float) -> torch.optim.AdamW:
     """Build AdamW; parameters of one axis, biases and tables of positions do not decay."""
-    decayed, free = [], []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from archlab.errors import PlanError, four_parts
 from archlab.training import augment
 from archlab.training.dataset import Dataset, to_input
 from archlab.training.optimise import Average, adamw, rate
@@ -24,9 +25,9 @@ class Updater:
     """A network with what moves its weights; `steps` per epoch."""
 
     def __init__(self, module: nn.Module, dataset: Dataset, plan: TrainPlan) -> None:
-        self.device = torch.device(plan.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = _device(plan.device)
         self.dtype = _DTYPES[plan.precision or _default_precision(self.device)]
-        self.module = module.to(self.device, memory_format=torch.channels_last)
+        self.module = module.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dataset, self.plan = dataset, plan
         self.images_BHWC, self.labels_B = torch.from_numpy(dataset.images), torch.from_numpy(dataset.labels)
         self.batch = min(plan.batch, len(dataset.images))
@@ -83,6 +84,21 @@ class Updater:
             nn.utils.clip_grad_norm_(self.module.parameters(), self.plan.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+
+
+def _device(name: str | None) -> torch.device:
+    """The device of that name, or the best there is.
+
+    Raises:
+        PlanError: If torch has none of that name here.
+    """
+    known = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    wanted = name or ("cuda" if len(known) > 1 else "cpu")
+    if f"{wanted}:0" in known or wanted in known:
+        return torch.device(wanted)
+    raise PlanError(
+        four_parts("torch has no such device here", given=wanted, allowed=", ".join(known), do="leave device out")
+    )
 
 
 def _default_precision(device: torch.device) -> str:

@@ -25,6 +25,7 @@ COMMANDS = [
     ["search"],
     ["report"],
     ["export"],
+    ["train"],
     ["device", "list"],
     ["device", "show"],
     ["device", "add"],

@@ -1,0 +1,50 @@
+"""Which networks are trained at small scale, on which images, for how long? In the order in which they are trained.
+
+The trio is EfficientViT-MSRA's M0 at 32 px with plain attention, group attention without and with the cascade: rows
+5, 6 and 1 of the paper's Table 6 (`archlab.artifacts.msra_ablation.small`).
+"""
+
+import dataclasses
+
+from archlab.artifacts.msra_ablation import small
+from archlab.spec import ArchSpec
+from archlab.training.plan import TrainPlan
+
+__all__ = ["NETWORKS", "Entry", "Recipe"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """How a network is trained: on the first `images` of the training images of `data`, in epochs of those."""
+
+    data: str
+    images: int
+    epochs: int
+    resolution: int
+    batch: int = 64
+    lr: float = 1e-3
+
+    def plan(self, seed: int) -> TrainPlan:
+        """The plan of one seed."""
+        return TrainPlan(
+            resolution=self.resolution, epochs=self.epochs, batch=self.batch, lr=self.lr, seed=seed, device="cpu"
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A network, its recipe, its seeds, and whether its weights are kept with the results."""
+
+    spec: ArchSpec
+    recipe: Recipe
+    seeds: tuple[int, ...] = (0, 1, 2)
+    keeps_weights: bool = True
+
+
+_CIFAR = Recipe(data="cifar10", images=25_000, epochs=5, resolution=32)
+
+NETWORKS: dict[str, Entry] = {
+    "msra_cascade": Entry(spec=small(1), recipe=_CIFAR),
+    "msra_mhsa": Entry(spec=small(5), recipe=_CIFAR),
+    "msra_split": Entry(spec=small(6), recipe=_CIFAR),
+}
