@@ -16,7 +16,7 @@ _LETTERS = {"wmsa": "w", "swmsa": "s", "ffn": "f"}
 
 def net() -> ArchSpec:
     two = StageSpec(entry=_ENTRY, blocks=(_PLAIN, _FFN, _SHIFTED, _FFN))
-    return ArchSpec(resolution=32, stages=(two, StageSpec(entry=_ENTRY, blocks=two.blocks + (_PLAIN, _FFN))))
+    return ArchSpec(resolution=32, stages=(two, StageSpec(entry=_ENTRY, blocks=(*two.blocks, _PLAIN, _FFN))))
 
 
 def letters(spec: ArchSpec) -> str:
