@@ -4,6 +4,7 @@ To add one, write its file and join the table; the command line, notebooks and r
 """
 
 from archlab.analysis.finding import Analysis, Conditions, Finding, Subject
+from archlab.analysis.head_similarity import head_similarity
 from archlab.analysis.memory_bound import memory_bound
 from archlab.errors import unknown_name
 
@@ -12,11 +13,20 @@ __all__ = ["ANALYSES", "Analysis", "Conditions", "Finding", "Subject", "find"]
 _DEVICE = frozenset({"device", "runtime", "precision", "batch", "threads"})
 
 ANALYSES: dict[str, Analysis] = {
+    "head_similarity": Analysis(
+        name="head_similarity",
+        title="how alike the attention maps of the heads of each block are",
+        source="EfficientViT (arXiv 2305.07027), fig. 4",
+        takes=frozenset({"data", "images", "formula", "seed"}),
+        shows=("block", "path", "kind", "heads", "similarity", "low", "high", "flatness"),
+        run=head_similarity,
+    ),
     "memory_bound": Analysis(
         name="memory_bound",
         title="share of the time in memory-bound operators, measured and by the roofline",
         source="EfficientViT (arXiv 2305.07027), fig. 2",
         takes=_DEVICE,
+        shows=("kind", "bound", "ms", "share", "share_low", "share_high", "roofline_share", "waits_share"),
         run=memory_bound,
         place="cpu",
     ),

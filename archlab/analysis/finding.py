@@ -129,7 +129,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Analysis:
-    """One row of the table: `takes` names the fields of `Conditions` that have an effect.
+    """One row of the table: `takes` names the options that have an effect, `shows` the columns for a terminal.
 
     `place` is the device that is asked where the user names none.
     """
@@ -138,5 +138,6 @@ class Analysis:
     title: str
     source: str
     takes: frozenset[str]
+    shows: tuple[str, ...]
     run: Callable[[Subject, Conditions], Finding]
     place: str | None = None

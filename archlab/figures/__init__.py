@@ -1,6 +1,7 @@
 """Still pictures (SVG, PNG): the one room that imports matplotlib; one file per kind of picture."""
 
 from archlab.figures.front import FORMS, FrontPicture, FrontPoint, draw_front, label_sides, published_labels, view
+from archlab.figures.lines import Line, LinePoint, draw_lines
 from archlab.figures.shares import Share, draw_shares
 from archlab.figures.sheet import COLOURS, CYCLE, png, svg
 
@@ -10,8 +11,11 @@ __all__ = [
     "FORMS",
     "FrontPicture",
     "FrontPoint",
+    "Line",
+    "LinePoint",
     "Share",
     "draw_front",
+    "draw_lines",
     "draw_shares",
     "label_sides",
     "png",
