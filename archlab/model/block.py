@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple
 
 from torch import nn
 
+from archlab.model.channels import Channels, Draw, Labels
 from archlab.spec import BlockSpec
 
 __all__ = ["Block", "Problem"]
@@ -41,6 +42,8 @@ class Block(nn.Module):
     """Whether `kernels` may hold several sides."""
     has_odd_kernels: ClassVar[bool] = True
     """Whether a kernel needs a middle."""
+    makes_tokens: ClassVar[bool] = False
+    """Whether its output is a sequence, the class token first, as a map of one column."""
     relates_positions: ClassVar[bool] = False
     """Whether it forms a map of all positions of a window by all."""
 
@@ -55,6 +58,26 @@ class Block(nn.Module):
         return (in_side - 1) // spec.stride + 1
 
     @classmethod
+    def takes_tokens(cls, spec: BlockSpec) -> bool:
+        """Whether the layer works on a sequence with a class token as well as on a map."""
+        return False
+
+    @classmethod
     def fixes_side(cls, spec: BlockSpec) -> bool:
         """Whether the layer takes maps of the side that it was built for only."""
         return False
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels | None:
+        """Name the channels along the tensors, so that some can be pruned.
+
+        Args:
+            spec: The layer.
+            x: Labels of the map it reads; empty for the image.
+            y: Labels of the map it writes, `x` itself for a residual branch.
+            draw: Hands out labels of inner widths.
+
+        Returns:
+            What it says of them; None here: nothing is known, so both maps keep their width.
+        """
+        return None

@@ -1,6 +1,6 @@
 """The kinds of classifiers: from the last map to one number per class.
 
-Legend of the shape suffixes: B batch, C channels, H and W rows and columns, K classes.
+Legend of the shape suffixes: B batch, C channels, H and W rows and columns, T positions with the class token, K classes.
 """
 
 from typing import ClassVar
@@ -8,8 +8,10 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from archlab.model.block import Problem
+from archlab.model.channels import Channels, Labels, conv_norm, dense
+from archlab.model.channels import norm as norm_axes
 from archlab.model.folding import fold_norm_into_next
-from archlab.model.layers import ACTS, BN_EPS, BatchNorm1d, BatchNorm2d, ConvNorm, LayerNorm, Linear
+from archlab.model.layers import ACTS, BN_EPS, BatchNorm1d, BatchNorm2d, ConvNorm, LayerNorm, Linear, norm_2d
 from archlab.spec import HeadSpec
 
 __all__ = ["HEADS", "Head"]
@@ -20,6 +22,8 @@ class Head(nn.Module):
 
     norms: ClassVar[tuple[str, ...]]
     """Words that `norm` may be."""
+    reads_tokens: ClassVar[bool] = False
+    """Whether it reads a sequence with a class token instead of a map."""
     num_widths: ClassVar[int] = 0
     """How many hidden widths the kind takes; only a kind that takes some has an activation."""
 
@@ -41,6 +45,11 @@ class Head(nn.Module):
                 "mend the field act of the head",
             )
         return None
+
+    @classmethod
+    def channels(cls, spec: HeadSpec, x: Labels) -> Channels:
+        """Name the channels of the last map along the tensors; the hidden widths of a classifier stay whole."""
+        return Channels(tensors={**norm_axes("norm", x), **dense("fc", (), x)})
 
 
 class PoolHead(Head):
@@ -66,13 +75,13 @@ class PoolHead(Head):
 
 
 class NormPoolHead(Head):
-    """BatchNorm of the map, mean over it, Linear."""
+    """Norm of the map, mean over it, Linear."""
 
-    norms = ("bn",)
+    norms = ("bn", "ln")
 
     def __init__(self, spec: HeadSpec, width: int, classes: int) -> None:
         super().__init__()
-        self.norm: nn.Module = BatchNorm2d(width, spec.eps)
+        self.norm: nn.Module = norm_2d(spec.norm, width, spec.eps)
         self.fc = Linear(width, classes)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -81,7 +90,7 @@ class NormPoolHead(Head):
         return logits_BK
 
     def fold(self) -> None:
-        """Fold the BatchNorm into the classifier: the mean over positions commutes with it."""
+        """Fold a BatchNorm into the classifier: the mean over positions commutes with it."""
         if isinstance(self.norm, BatchNorm2d):
             fold_norm_into_next(self.norm, self.fc)
             self.norm = nn.Identity()
@@ -106,6 +115,11 @@ class ConvHead(Head):
         self.act = ACTS[spec.act]()
         self.fc = Linear(spec.widths[1], classes)
 
+    @classmethod
+    def channels(cls, spec: HeadSpec, x: Labels) -> Channels:
+        """Name the channels of the map that the first convolution reads."""
+        return Channels(tensors=conv_norm("in_conv", (), x))
+
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Give the logits `(B, K)`."""
         pooled_BC = self.in_conv(x_BCHW).mean((2, 3))
@@ -113,5 +127,22 @@ class ConvHead(Head):
         return logits_BK
 
 
-HEADS: dict[str, type[Head]] = {"conv": ConvHead, "norm_pool": NormPoolHead, "pool": PoolHead}
+class TokenHead(Head):
+    """The class token of a sequence, LayerNorm, Linear."""
+
+    norms = ("ln",)
+    reads_tokens = True
+
+    def __init__(self, spec: HeadSpec, width: int, classes: int) -> None:
+        super().__init__()
+        self.norm = LayerNorm(width, spec.eps)
+        self.fc = Linear(width, classes)
+
+    def forward(self, x_BCT1: Tensor) -> Tensor:
+        """Give the logits `(B, K)`."""
+        logits_BK: Tensor = self.fc(self.norm(x_BCT1[:, :, 0, 0]))
+        return logits_BK
+
+
+HEADS: dict[str, type[Head]] = {"conv": ConvHead, "norm_pool": NormPoolHead, "pool": PoolHead, "token": TokenHead}
 """Word of the spec → classifier."""

@@ -6,11 +6,14 @@ Legend of the shape suffixes: B batch, P batch times windows, C channels, S side
 width of queries and keys of a head, v width of its values.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from archlab.model.attention import softmax_maps
 from archlab.model.block import Block, Problem
+from archlab.model.channels import Axes, Channels, Draw, Labels, Scaled, conv_norm, heads_of, norm, together
 from archlab.model.layers import ACTS, ConvNorm, LayerNorm2d
 from archlab.model.positions import RelativeBias
 from archlab.model.windows import from_windows, to_windows
@@ -36,6 +39,8 @@ class CascadedGroupAttention(Block):
     per_head = frozenset({"key_dim", "value_dim"})
     has_many_kernels = True
     relates_positions = True
+    cascades: ClassVar[bool] = True
+    """Whether a head is added to the next head's group."""
 
     def __init__(self, spec: BlockSpec, in_width: int, in_side: int) -> None:
         super().__init__()
@@ -86,6 +91,31 @@ class CascadedGroupAttention(Block):
     def fixes_side(cls, spec: BlockSpec) -> bool:
         """Windows are cut for one side."""
         return True
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name the map in its groups and the widths of every head; a head of a cascade is added to the next group."""
+        assert spec.heads is not None
+        groups = heads_of(x, spec.heads)
+        qks = [draw("qk", width) for width in _per_head(spec.key_dim, spec.heads, len(groups[0]))]
+        vs = [draw("v", width) for width in _per_head(spec.value_dim, spec.heads, len(groups[0]))]
+        rows = "norm" if spec.norm == "bn" else "conv"
+        tensors: dict[str, tuple[Axes, ...]] = dict(norm("norm", x))
+        scaled = []
+        for i, (group, qk, v) in enumerate(zip(groups, qks, vs, strict=True)):
+            tensors |= {**conv_norm(f"qkvs.{i}", qk + qk + v, group), **conv_norm(f"dws.{i}", qk)}
+            names = (f"dws.{i}.{rows}.weight", f"dws.{i}.{rows}.bias")
+            scaled.append(Scaled(tensors=names, start=0, stop=len(qk), labels=qk))
+        tensors |= conv_norm("proj", x, tuple(label for v in vs for label in v))
+        added = [(v, group) for v, group in zip(vs, groups[1:], strict=False) if cls.cascades]
+        return Channels(
+            tensors=tensors,
+            fields={"key_dim": tuple(qks), "value_dim": tuple(vs)},
+            strata=(together(*groups),),
+            aligned=tuple(pair for v, group in added for pair in zip(v, group, strict=False)),
+            pinned=tuple(inner for v, group in added if len(v) > len(group) for inner in v),
+            scaled=tuple(scaled),
+        )
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Add the branch."""

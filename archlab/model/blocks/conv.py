@@ -8,6 +8,7 @@ Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 from torch import Tensor
 
 from archlab.model.block import Block
+from archlab.model.channels import Channels, Draw, Labels, conv_norm
 from archlab.model.layers import ConvNorm
 from archlab.spec import BlockSpec
 
@@ -28,6 +29,11 @@ class Conv(Block):
         self.layer = ConvNorm(
             in_width, spec.width, spec.kernels[0], stride=spec.stride, norm=spec.norm, act=spec.act, eps=spec.eps
         )
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name the map it writes."""
+        return Channels(tensors=conv_norm("layer", y, x))
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Change width and side."""

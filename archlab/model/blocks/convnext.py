@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from archlab.model.block import Block
+from archlab.model.channels import Channels, Draw, Labels, dense, depthwise, norm
 from archlab.model.folding import fold_norm_into_previous, fold_scale_into_previous
 from archlab.model.layers import BatchNorm2d, Conv2d, LayerNorm, Mlp
 from archlab.spec import BlockSpec
@@ -37,6 +38,15 @@ class ConvNeXt(Block):
         self.norm: nn.Module = (BatchNorm2d if self.on_maps else LayerNorm)(in_width, spec.eps)
         self.mlp = Mlp(in_width, spec.hidden, spec.act, on_maps=self.on_maps)
         self.gamma: nn.Parameter | None = nn.Parameter(torch.empty(in_width))
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name the map and the inner width."""
+        assert spec.hidden is not None
+        hidden = draw("ffn", spec.hidden)
+        tensors = {**depthwise("conv_dw", x), **norm("norm", x), "gamma": ((x,),)}
+        tensors |= {**dense("mlp.fc1", hidden, x), **dense("mlp.fc2", x, hidden)}
+        return Channels(tensors=tensors, fields={"hidden": (hidden,)})
 
     def reset(self, generator: Generator) -> None:
         """Start the layer scale near nothing."""

@@ -8,6 +8,7 @@ Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 from torch import Tensor
 
 from archlab.model.block import Block
+from archlab.model.channels import Channels, Draw, Labels, conv_norm
 from archlab.model.layers import ConvNorm
 from archlab.spec import BlockSpec
 
@@ -25,6 +26,11 @@ class DSConv(Block):
         assert spec.kernels is not None
         self.depth_conv = ConvNorm(in_width, in_width, spec.kernels[0], depthwise=True, act=spec.act, eps=spec.eps)
         self.point_conv = ConvNorm(in_width, in_width, eps=spec.eps)
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name the map."""
+        return Channels(tensors={**conv_norm("depth_conv", x), **conv_norm("point_conv", x, x)})
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Add the branch."""

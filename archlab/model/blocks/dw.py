@@ -8,6 +8,7 @@ Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 from torch import Tensor, nn
 
 from archlab.model.block import Block
+from archlab.model.channels import Channels, Draw, Labels, conv_norm, norm
 from archlab.model.layers import ConvNorm, LayerNorm2d
 from archlab.spec import BlockSpec
 
@@ -33,6 +34,11 @@ class Depthwise(Block):
         self.dw = ConvNorm(
             in_width, in_width, spec.kernels[0], depthwise=True, norm=inner, eps=spec.eps, starts_at_zero=True
         )
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name the map."""
+        return Channels(tensors={**norm("norm", x), **conv_norm("dw", x)})
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Add the branch."""

@@ -8,6 +8,7 @@ Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 from torch import Tensor, nn
 
 from archlab.model.block import Block
+from archlab.model.channels import Channels, Draw, Labels, conv_norm, dense, norm
 from archlab.model.layers import ACTS, ConvNorm, LayerNorm, Mlp
 from archlab.spec import BlockSpec
 
@@ -36,6 +37,20 @@ class FeedForward(Block):
         else:
             self.norm = LayerNorm(in_width, spec.eps)
             self.mlp = Mlp(in_width, spec.hidden, spec.act, on_maps=False)
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name the map and the inner width."""
+        assert spec.hidden is not None
+        hidden = draw("ffn", spec.hidden)
+        layer = conv_norm if spec.norm == "bn" else dense
+        tensors = {**norm("norm", x), **layer("mlp.fc1", hidden, x), **layer("mlp.fc2", x, hidden)}
+        return Channels(tensors=tensors, fields={"hidden": (hidden,)})
+
+    @classmethod
+    def takes_tokens(cls, spec: BlockSpec) -> bool:
+        """Positions do not meet."""
+        return True
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Add the branch."""

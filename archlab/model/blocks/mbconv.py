@@ -8,6 +8,7 @@ Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 from torch import Tensor
 
 from archlab.model.block import Block
+from archlab.model.channels import Channels, Draw, Labels, conv_norm
 from archlab.model.layers import ConvNorm
 from archlab.spec import BlockSpec
 
@@ -42,6 +43,15 @@ class MBConv(Block):
             eps=spec.eps,
         )
         self.point_conv = ConvNorm(spec.hidden, spec.width, eps=spec.eps)
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name both maps and the inner width."""
+        assert spec.hidden is not None
+        hidden = draw("ffn", spec.hidden)
+        tensors = {**conv_norm("inverted_conv", hidden, x), **conv_norm("depth_conv", hidden)}
+        tensors |= conv_norm("point_conv", y, hidden)
+        return Channels(tensors=tensors, fields={"hidden": (hidden,)})
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Add the branch, or change width and side."""

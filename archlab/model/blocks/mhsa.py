@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from archlab.model.attention import softmax_maps
 from archlab.model.block import Block, Problem
+from archlab.model.channels import Channels, Draw, Labels, Scaled, conv_norm, dense, heads_of, norm, together
 from archlab.model.layers import ConvNorm, LayerNorm, Linear
 from archlab.model.positions import FourierPosition, RelativeBias
 from archlab.model.windows import from_windows, to_windows
@@ -72,9 +73,37 @@ class SelfAttention(Block):
         return None
 
     @classmethod
+    def takes_tokens(cls, spec: BlockSpec) -> bool:
+        """Attention asks for no places, unless it has windows or positions."""
+        return spec.window is None and spec.position is None
+
+    @classmethod
     def fixes_side(cls, spec: BlockSpec) -> bool:
         """Windows and bias tables are made for one side."""
         return spec.window is not None or spec.position == "bias"
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name the map, and queries with keys and values head by head; all heads keep one width."""
+        heads = spec.heads or 1
+        key_dim, value_dim = spec.key_dim or len(x) // heads, spec.value_dim or len(x) // heads
+        assert isinstance(key_dim, int)
+        assert isinstance(value_dim, int)
+        ones, qk, v = draw("heads", heads), draw("qk", heads * key_dim), draw("v", heads * value_dim)
+        qks, vs = heads_of(qk, heads), heads_of(v, heads)
+        layer, queries = (conv_norm, "qkv.norm") if spec.norm == "bn" else (dense, "qkv")
+        tensors = {**norm("norm", x), **layer("qkv", qk + qk + v, x), **layer("proj", x, v)}
+        tensors |= {**dense("pos_embd.token_projection", x), "bias.table_hO": ((ones,),)}
+        rows = (f"{queries}.weight", f"{queries}.bias")
+        return Channels(
+            tensors=tensors,
+            fields={"heads": (ones,), "key_dim": qks, "value_dim": vs},
+            strata=(together(*qks), together(*vs)),
+            owned=tuple((one, qks[i] + vs[i]) for i, one in enumerate(ones)),
+            scaled=tuple(
+                Scaled(tensors=rows, start=i * key_dim, stop=(i + 1) * key_dim, labels=qks[i]) for i in range(heads)
+            ),
+        )
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Add the branch."""

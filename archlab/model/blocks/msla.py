@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from archlab.model.block import Block
+from archlab.model.channels import Axes, Channels, Draw, Labels, conv_norm, dense, depthwise, heads_of, together
 from archlab.model.layers import Conv2d, ConvNorm
 from archlab.spec import BlockSpec
 
@@ -50,6 +51,29 @@ class LinearAttention(Block):
         )
         self.act = nn.ReLU()
         self.proj = ConvNorm(spec.heads * spec.key_dim * (1 + len(spec.kernels)), in_width, eps=spec.eps)
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name the map, and each head on every scale; all keep one width for queries, keys and values."""
+        heads, width = spec.heads or 1, spec.key_dim
+        assert isinstance(width, int)
+        scales = [heads_of(draw("qkv", 2 * heads * width), heads) for _ in range(1 + len(spec.kernels or ()))]
+        ones = draw("heads", heads)
+        base = _rows(scales[0])
+        tensors: dict[str, tuple[Axes, ...]] = dict(dense("qkv", base, x))
+        for i, scale in enumerate(scales[1:]):
+            tensors |= depthwise(f"aggreg.{i}.0", base)
+            pairs = zip(_thirds(scale), _thirds(scales[0]), strict=True)
+            tensors[f"aggreg.{i}.1.weight"] = tuple((rows, columns) for rows, columns in pairs)
+        values = tuple(label for scale in scales for head in scale for label in head[width:])
+        tensors |= conv_norm("proj", x, values)
+        runs = [part for scale in scales for head in scale for part in (head[:width], head[width:])]
+        return Channels(
+            tensors=tensors,
+            fields={"heads": (ones,), "key_dim": tuple(head[:width] for head in scales[0])},
+            strata=(together(*runs),),
+            owned=tuple((one, sum((scale[i] for scale in scales), ())) for i, one in enumerate(ones)),
+        )
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Add the branch."""
@@ -89,3 +113,12 @@ def _full_precision(x: Tensor) -> contextlib.AbstractContextManager[object]:
     if device in ("cpu", "cuda") and torch.is_autocast_enabled(device):
         return torch.autocast(device, enabled=False)
     return contextlib.nullcontext()
+
+
+def _thirds(heads: tuple[Labels, ...]) -> tuple[Labels, ...]:
+    """Queries, keys and values of every head in turn; queries and keys share their labels, the first half of a head."""
+    return tuple(part for h in heads for part in (h[: len(h) // 2], h[: len(h) // 2], h[len(h) // 2 :]))
+
+
+def _rows(heads: tuple[Labels, ...]) -> Labels:
+    return tuple(label for third in _thirds(heads) for label in third)

@@ -7,6 +7,7 @@ Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 
 from torch import Tensor, nn
 
+from archlab.model.channels import Channels, Draw, Labels, dense, norm
 from archlab.model.folding import fold_norm_into_next
 from archlab.model.layers import BatchNorm2d, Conv2d, norm_2d
 from archlab.model.patches import PatchEntry
@@ -25,6 +26,11 @@ class NormPatch(PatchEntry):
         assert spec.norm is not None
         self.norm = norm_2d(spec.norm, in_width, spec.eps)
         self.conv = Conv2d(in_width, spec.width, spec.stride, stride=spec.stride, bias=spec.norm == "ln")
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name both maps."""
+        return Channels(tensors={**norm("norm", x), **dense("conv", y, x)})
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Change width and side."""

@@ -5,9 +5,12 @@ Source: EfficientViT (arXiv 2305.07027) §3.3; LeViT (arXiv 2104.01136).
 Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 """
 
+import functools
+
 from torch import Tensor, nn
 
 from archlab.model.block import Block, Problem
+from archlab.model.channels import Axes, Channels, Draw, Follower, Labels, conv_norm
 from archlab.model.layers import ConvNorm
 from archlab.spec import BlockSpec
 
@@ -67,7 +70,26 @@ class OverlapStem(Block):
         """Side after as many halvings, each rounded up."""
         return -(-in_side // spec.stride)
 
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name the map; the widths before it are halves of its own."""
+        count = len(spec.kernels or ())
+        inner = [draw("follower", spec.width >> (count - 1 - i)) for i in range(count - 1)]
+        tensors: dict[str, tuple[Axes, ...]] = {}
+        for i, (rows, columns) in enumerate(zip([*inner, y], [x, *inner], strict=True)):
+            tensors |= conv_norm(f"convs.{i}", rows, columns)
+        shifts = range(count - 1, 0, -1)
+        halves = tuple(
+            Follower(labels=labels, leader=y, size=functools.partial(_half, shift=shift))
+            for labels, shift in zip(inner, shifts, strict=True)
+        )
+        return Channels(tensors=tensors, followers=halves, multiple=1 << (count - 1))
+
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Change width and side."""
         y_BCHW: Tensor = self.convs(x_BCHW)
         return y_BCHW
+
+
+def _half(width: int, shift: int) -> int:
+    return width >> shift

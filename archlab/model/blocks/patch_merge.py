@@ -8,6 +8,7 @@ Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 from torch import Tensor, nn
 
 from archlab.model.block import Block
+from archlab.model.channels import Channels, Draw, Follower, Labels, conv_norm, dense
 from archlab.model.layers import Conv2d, ConvNorm
 from archlab.spec import BlockSpec
 
@@ -19,7 +20,7 @@ class SqueezeExcite(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        reduced = max(8, (width + 16) // 32 * 8)
+        reduced = _reduced(width)
         self.fc1 = Conv2d(width, reduced, 1)
         self.act = nn.ReLU()
         self.fc2 = Conv2d(reduced, width, 1)
@@ -57,7 +58,24 @@ class PatchMerge(Block):
         self.se = SqueezeExcite(spec.hidden)
         self.conv3 = ConvNorm(spec.hidden, spec.width, norm=spec.norm, eps=spec.eps)
 
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name both maps, the inner width, and what follows from it inside the squeeze-and-excitation."""
+        assert spec.hidden is not None
+        hidden, reduced = draw("ffn", spec.hidden), draw("follower", _reduced(spec.hidden))
+        tensors = {**conv_norm("conv1", hidden, x), **conv_norm("conv2", hidden), **conv_norm("conv3", y, hidden)}
+        tensors |= {**dense("se.fc1", reduced, hidden), **dense("se.fc2", hidden, reduced)}
+        return Channels(
+            tensors=tensors,
+            fields={"hidden": (hidden,)},
+            followers=(Follower(labels=reduced, leader=hidden, size=_reduced),),
+        )
+
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Change width and side."""
         y_BCHW: Tensor = self.conv3(self.se(self.conv2(self.conv1(x_BCHW))))
         return y_BCHW
+
+
+def _reduced(width: int) -> int:
+    return max(8, (width + 16) // 32 * 8)

@@ -7,6 +7,7 @@ Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 
 from torch import Tensor
 
+from archlab.model.channels import Channels, Draw, Labels, conv_norm
 from archlab.model.layers import ConvNorm
 from archlab.model.patches import PatchEntry
 from archlab.spec import BlockSpec
@@ -25,6 +26,11 @@ class Patchify(PatchEntry):
         self.patches = ConvNorm(
             in_width, spec.width, spec.stride, stride=spec.stride, norm=spec.norm, eps=spec.eps, padding=0
         )
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name the map it writes."""
+        return Channels(tensors=conv_norm("patches", y, x))
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Change width and side."""

@@ -8,6 +8,7 @@ Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 from torch import Tensor
 
 from archlab.model.block import Block
+from archlab.model.channels import Channels, Draw, Labels, conv_norm
 from archlab.model.layers import ConvNorm
 from archlab.spec import BlockSpec
 
@@ -27,6 +28,13 @@ class ResConv(Block):
         hidden = in_width if spec.hidden is None else spec.hidden
         self.conv1 = ConvNorm(in_width, hidden, spec.kernels[0], act=spec.act, eps=spec.eps)
         self.conv2 = ConvNorm(hidden, in_width, spec.kernels[0], eps=spec.eps)
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name the map and the inner width."""
+        hidden = draw("ffn", len(x) if spec.hidden is None else spec.hidden)
+        tensors = {**conv_norm("conv1", hidden, x), **conv_norm("conv2", x, hidden)}
+        return Channels(tensors=tensors, fields={"hidden": (hidden,)})
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Add the branch."""

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from archlab.model.attention import softmax_maps
 from archlab.model.block import Block, Problem
+from archlab.model.channels import Channels, Draw, Labels, Strata, dense, depthwise, heads_of, norm, together
 from archlab.model.folding import fold_norm_into_next, fold_scale_into_previous
 from archlab.model.layers import BatchNorm2d, Conv2d, LayerNorm, Linear, Mlp
 from archlab.model.positions import FourierPosition
@@ -46,14 +47,16 @@ class SplitConvs(nn.ModuleList):
 class CrossCovariance(nn.Module):
     """Attention between the channels of a head: the map is `(d, d)`, the cost linear in the positions.
 
+    A head has `value_dim` queries and outputs, the rows of its map, and `key_dim` keys and values, the columns.
+
     Source: XCiT (arXiv 2106.09681) eq. 3.
     """
 
-    def __init__(self, width: int, heads: int, key_dim: int, *, on_maps: bool) -> None:
+    def __init__(self, width: int, heads: int, key_dim: int, value_dim: int, *, on_maps: bool) -> None:
         super().__init__()
-        self.heads, self.key_dim, self.on_maps = heads, key_dim, on_maps
-        inner = heads * key_dim
-        self.qkv = Conv2d(width, 3 * inner, 1) if on_maps else Linear(width, 3 * inner)
+        self.heads, self.key_dim, self.value_dim, self.on_maps = heads, key_dim, value_dim, on_maps
+        inner, rows = heads * value_dim, heads * (value_dim + 2 * key_dim)
+        self.qkv = Conv2d(width, rows, 1) if on_maps else Linear(width, rows)
         self.temperature = nn.Parameter(torch.empty(heads, 1, 1))
         self.softmax = nn.Softmax(dim=-1)
         self.proj = Conv2d(inner, width, 1) if on_maps else Linear(inner, width)
@@ -71,11 +74,18 @@ class CrossCovariance(nn.Module):
         return y_BNC
 
     def _attend(self, qkv_BTN: Tensor) -> Tensor:
-        q_BhdN, k_BhdN, v_BhdN = qkv_BTN.unflatten(1, (3, self.heads, self.key_dim)).unbind(1)
+        q_BhdN, k_BhdN, v_BhdN = self._parts(qkv_BTN)
         q_BhdN = functional.normalize(q_BhdN, dim=-1)
         k_BhdN = functional.normalize(k_BhdN, dim=-1)
         attn_Bhdd = self.softmax(q_BhdN @ k_BhdN.transpose(-2, -1) * self.temperature)
         return (attn_Bhdd @ v_BhdN).flatten(1, 2)
+
+    def _parts(self, qkv_BTN: Tensor) -> tuple[Tensor, ...]:
+        if self.key_dim == self.value_dim:
+            return qkv_BTN.unflatten(1, (3, self.heads, self.key_dim)).unbind(1)
+        widths = [self.value_dim, self.key_dim, self.key_dim]
+        parts = qkv_BTN.split([self.heads * width for width in widths], dim=1)
+        return tuple(part.unflatten(1, (self.heads, width)) for part, width in zip(parts, widths, strict=True))
 
 
 class Sdta(Block):
@@ -86,7 +96,7 @@ class Sdta(Block):
 
     roles = frozenset({"block"})
     needs = frozenset({"hidden", "kernels", "splits", "heads", "norm", "act"})
-    allows = frozenset({"key_dim", "position"})
+    allows = frozenset({"key_dim", "value_dim", "position"})
     norms = ("bn", "ln")
     positions = ("fourier",)
 
@@ -97,15 +107,15 @@ class Sdta(Block):
         assert spec.splits is not None
         assert spec.heads is not None
         assert spec.act is not None
-        assert not isinstance(spec.key_dim, tuple)
+        key_dim, value_dim = _head_widths(spec, in_width)
         self.on_maps = spec.norm == "bn"
         self.convs = SplitConvs(in_width, spec.splits, spec.kernels[0])
         self.pos_embd = None if spec.position is None else FourierPosition(in_width, in_side)
-        norm = BatchNorm2d if self.on_maps else LayerNorm
-        self.norm_xca = norm(in_width, spec.eps)
-        self.xca = CrossCovariance(in_width, spec.heads, spec.key_dim or in_width // spec.heads, on_maps=self.on_maps)
+        norm_kind = BatchNorm2d if self.on_maps else LayerNorm
+        self.norm_xca = norm_kind(in_width, spec.eps)
+        self.xca = CrossCovariance(in_width, spec.heads, key_dim, value_dim, on_maps=self.on_maps)
         self.gamma_xca: nn.Parameter | None = nn.Parameter(torch.empty(in_width))
-        self.norm: nn.Module = norm(in_width, spec.eps)
+        self.norm: nn.Module = norm_kind(in_width, spec.eps)
         self.mlp = Mlp(in_width, spec.hidden, spec.act, on_maps=self.on_maps)
         self.gamma: nn.Parameter | None = nn.Parameter(torch.empty(in_width))
 
@@ -131,6 +141,29 @@ class Sdta(Block):
                 "choose other heads, or give key_dim",
             )
         return None
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name the map in its splits, the inner width, and per head queries with outputs and keys with values."""
+        assert spec.hidden is not None
+        assert spec.splits is not None
+        assert spec.heads is not None
+        heads, (key_dim, value_dim) = spec.heads, _head_widths(spec, len(x))
+        hidden, ones = draw("ffn", spec.hidden), draw("heads", heads)
+        q, kv = draw("q", heads * value_dim), draw("kv", heads * key_dim)
+        qs, kvs = heads_of(q, heads), heads_of(kv, heads)
+        tensors = {**norm("norm_xca", x), **norm("norm", x), "gamma": ((x,),), "gamma_xca": ((x,),)}
+        for i, group in enumerate(_groups(x, spec.splits)[:-1]):
+            tensors |= depthwise(f"convs.{i}", group)
+        tensors |= {**dense("pos_embd.token_projection", x), "xca.temperature": ((ones,),)}
+        tensors |= {**dense("xca.qkv", q + kv + kv, x), **dense("xca.proj", x, q)}
+        tensors |= {**dense("mlp.fc1", hidden, x), **dense("mlp.fc2", x, hidden)}
+        return Channels(
+            tensors=tensors,
+            fields={"hidden": (hidden,), "heads": (ones,), "key_dim": kvs, "value_dim": qs},
+            strata=(_splits(x, spec.splits), together(*qs), together(*kvs)),
+            owned=tuple((one, qs[i] + kvs[i]) for i, one in enumerate(ones)),
+        )
 
     def reset(self, generator: Generator) -> None:
         """Start both layer scales near nothing."""
@@ -178,3 +211,22 @@ def _scaled(y: Tensor, gamma_C: Tensor | None, *, on_maps: bool = False) -> Tens
     if gamma_C is None:
         return y
     return y * (gamma_C.view(-1, 1, 1) if on_maps else gamma_C)
+
+
+def _head_widths(spec: BlockSpec, in_width: int) -> tuple[int, int]:
+    key_dim = spec.key_dim or in_width // (spec.heads or 1)
+    value_dim = spec.value_dim or key_dim
+    assert isinstance(key_dim, int)
+    assert isinstance(value_dim, int)
+    return key_dim, value_dim
+
+
+def _groups(x: Labels, splits: int) -> tuple[Labels, ...]:
+    size = math.ceil(len(x) / splits)
+    return tuple(x[i * size : (i + 1) * size] for i in range(splits))
+
+
+def _splits(x: Labels, splits: int) -> Strata:
+    """The map's groups: what meets at one place of the cascade goes together, the last group is free."""
+    *mixed, last = _groups(x, splits)
+    return tuple(zip(*mixed, strict=True)), tuple((label,) for label in last)

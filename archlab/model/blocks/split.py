@@ -15,5 +15,7 @@ __all__ = ["SplitGroupAttention"]
 class SplitGroupAttention(CascadedGroupAttention):
     """Cascaded group attention whose heads do not hear of each other; parameters, MACs and fields are the same."""
 
+    cascades = False
+
     def _cascade(self, group_PCSS: Tensor, before_PvSS: Tensor) -> Tensor:
         return group_PCSS
