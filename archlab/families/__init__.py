@@ -1,7 +1,7 @@
 """Which families of networks does archlab know? One file each, listed in `FAMILIES`."""
 
 from archlab.errors import unknown_name
-from archlab.families import convnext, edgenext, efficientvit_mit, efficientvit_msra, hybrid
+from archlab.families import convnext, deit, edgenext, efficientvit_mit, efficientvit_msra, hybrid, swin
 from archlab.families.published import Family, Published
 
 __all__ = ["FAMILIES", "Family", "Published", "all_published", "published"]
@@ -15,6 +15,15 @@ FAMILIES: dict[str, Family] = {
         axes_of=convnext.axes_of,
         axes=convnext.AXES,
         published=convnext.PUBLISHED,
+    ),
+    "deit": Family(
+        name="deit",
+        title="DeiT",
+        source="arXiv 2012.12877",
+        make=deit.make,
+        axes_of=deit.axes_of,
+        axes=deit.AXES,
+        published=deit.PUBLISHED,
     ),
     "edgenext": Family(
         name="edgenext",
@@ -50,6 +59,15 @@ FAMILIES: dict[str, Family] = {
         make=hybrid.make,
         axes_of=hybrid.axes_of,
         axes=hybrid.AXES,
+    ),
+    "swin": Family(
+        name="swin",
+        title="Swin",
+        source="arXiv 2103.14030",
+        make=swin.make,
+        axes_of=swin.axes_of,
+        axes=swin.AXES,
+        published=swin.PUBLISHED,
     ),
 }
 

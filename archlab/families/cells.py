@@ -8,7 +8,20 @@ from archlab.errors import SpecError, four_parts
 from archlab.families.knobs import quotient, scaled
 from archlab.spec import ArchSpec, BlockSpec, HeadSpec, StageSpec
 
-__all__ = ["ACTS", "convnext", "merge", "network", "norm_patch", "odd", "overlap", "pair", "sandwich", "sdta", "stem"]
+__all__ = [
+    "ACTS",
+    "convnext",
+    "merge",
+    "network",
+    "norm_patch",
+    "odd",
+    "overlap",
+    "pair",
+    "sandwich",
+    "sdta",
+    "spread",
+    "stem",
+]
 
 ACTS = ("relu", "gelu", "gelu_tanh", "hardswish", "silu")
 """Activations that every family takes."""
@@ -123,3 +136,12 @@ def pair(width: int, *, kernel: int, expansion: float, act: str, norm: str = "bn
 def sandwich(mixer: BlockSpec, side: tuple[BlockSpec, ...]) -> tuple[BlockSpec, ...]:
     """A mixer between two equal sides."""
     return (*side, mixer, *side)
+
+
+def spread(attentions: tuple[BlockSpec, ...], ffns: tuple[BlockSpec, ...]) -> tuple[BlockSpec, ...]:
+    """Branches of two kinds in one sequence, the rarer spread evenly among the others, an attention first."""
+    blocks, total = [], len(attentions) + len(ffns)
+    for j in range(total):
+        before, after = (-(-k * len(attentions) // total) for k in (j, j + 1))
+        blocks.append(attentions[before] if after > before else ffns[j - before])
+    return tuple(blocks)

@@ -40,12 +40,15 @@ def check(spec: ArchSpec) -> None:
         SpecError: For the impossible: what is wrong, where, what is allowed, what to do.
         UnknownNameError: For a word that is in no table, with the nearest known one.
     """
-    width, side = 3, spec.resolution
+    width, side, has_tokens = 3, spec.resolution, False
     for path, layer in spec.layers():
         side = check_layer(layer, width, side, path=path, role="entry" if path.endswith("entry") else "block")
-        width = layer.width
+        width, kind = layer.width, BLOCKS[layer.kind]
+        if has_tokens and not kind.takes_tokens(layer):
+            raise _error(path, _no_tokens(layer))
+        has_tokens = has_tokens or kind.makes_tokens
     if spec.head is not None:
-        _check_head(spec.head)
+        _check_head(spec.head, has_tokens)
 
 
 def check_layer(spec: BlockSpec, in_width: int, in_side: int, *, path: str, role: str) -> int:
@@ -155,6 +158,15 @@ def _shape_problems(spec: BlockSpec, kind: type[Block], in_side: int) -> Iterato
         )
 
 
+def _no_tokens(spec: BlockSpec) -> Problem:
+    return Problem(
+        f"kind {spec.kind!r} needs a map, but a sequence with a class token comes in",
+        f"kind {spec.kind!r}, window {spec.window}, position {spec.position!r}",
+        "mhsa without window and position, ffn",
+        "begin the network with another entry than patch_tokens, or choose such a block",
+    )
+
+
 def _check_words(spec: BlockSpec, kind: type[Block], path: str) -> None:
     for name, table, own in (
         ("norm", _NORMS, kind.norms),
@@ -169,11 +181,16 @@ def _check_words(spec: BlockSpec, kind: type[Block], path: str) -> None:
         if word not in own:
             raise _error(
                 path,
-                Problem(f"kind {spec.kind!r} has no {name} {word!r}", word, ", ".join(own), f"choose another {name}"),
+                Problem(
+                    f"kind {spec.kind!r} has no {name} {word!r}",
+                    word,
+                    ", ".join(own) or f"no {name}",
+                    f"choose another {name}",
+                ),
             )
 
 
-def _check_head(spec: HeadSpec) -> None:
+def _check_head(spec: HeadSpec, has_tokens: bool) -> None:
     if spec.kind not in HEADS:
         raise _at("head", unknown_name("head kind", spec.kind, HEADS))
     kind = HEADS[spec.kind]
@@ -189,13 +206,21 @@ def _check_head(spec: HeadSpec) -> None:
                 "choose another norm",
             ),
         )
-    problem = kind.problem(spec)
+    problem = kind.problem(spec) or _token_problem(spec, has_tokens)
     if problem is not None:
         raise _error("head", problem)
     if spec.act is not None and spec.act not in ACTS:
         raise _at("head", unknown_name("act", spec.act, ACTS))
     if spec.eps is not None and not 0 < spec.eps < 1:
         raise _error("head", Problem("eps is out of range", spec.eps, "more than 0, less than 1", "leave it out"))
+
+
+def _token_problem(spec: HeadSpec, has_tokens: bool) -> Problem | None:
+    if HEADS[spec.kind].reads_tokens == has_tokens:
+        return None
+    fitting = ", ".join(name for name, kind in HEADS.items() if kind.reads_tokens == has_tokens)
+    given = "a sequence with a class token" if has_tokens else "a map"
+    return Problem(f"head kind {spec.kind!r} cannot read {given}", given, fitting, "choose a head that reads it")
 
 
 def _at(path: str, error: UnknownNameError) -> UnknownNameError:

@@ -228,6 +228,20 @@ def _pad(graph: Graph, x: Tensor, pad: Sequence[int], mode: str = "constant", va
     return graph.write("Pad", inputs, functional.pad(x, list(pad), value=value), mode="constant")
 
 
+def _roll(graph: Graph, x: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Per axis: what falls off at one end joins at the other."""
+    if dims is None:
+        raise UnwrittenError("a roll of the flattened tensor")
+    steps, axes = ((v,) if isinstance(v, int) else tuple(v) for v in (shifts, dims))
+    for step, axis in zip(steps, axes, strict=True):
+        cut = -step % x.shape[axis]
+        if cut:
+            before = (slice(None),) * (axis % x.dim())
+            parts = [_getitem(graph, x, (*before, part)) for part in (slice(cut, None), slice(0, cut))]
+            x = _cat(graph, parts, axis)
+    return x
+
+
 def _getitem(graph: Graph, x: Tensor, index: Any) -> Tensor:
     """Slices and whole numbers, as a Slice or Gather per axis."""
     places = list(index) if isinstance(index, tuple) else [index]
@@ -290,6 +304,7 @@ WRITERS: dict[Any, Writer] = {
     Tensor.split: _split,
     Tensor.unbind: _unbind,
     Tensor.__getitem__: _getitem,
+    torch.roll: _roll,
     Tensor.to: _to,
     Tensor.float: _to,
 }

@@ -1,6 +1,6 @@
 """The kinds of classifiers: from the last map to one number per class.
 
-Legend of the shape suffixes: B batch, C channels, H and W rows and columns, T positions with the class token, K classes.
+Legend of the shape suffixes: B batch, C channels, H and W rows and columns, T positions and a class token, K classes.
 """
 
 from typing import ClassVar

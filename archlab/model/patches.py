@@ -1,5 +1,7 @@
 """Entries that cut the map into patches: a convolution whose kernel is its stride. What they have in common."""
 
+from typing import ClassVar
+
 from archlab.model.block import Block, Problem
 from archlab.spec import BlockSpec
 
@@ -11,7 +13,7 @@ class PatchEntry(Block):
 
     roles = frozenset({"entry"})
     needs = frozenset({"kernels", "norm"})
-    norms = ("bn", "ln")
+    norms: ClassVar[tuple[str, ...]] = ("bn", "ln")
     has_odd_kernels = False
 
     @classmethod

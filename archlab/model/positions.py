@@ -11,8 +11,9 @@ from torch import Generator, Tensor, nn
 
 from archlab.model.layers import Conv2d, is_jit_tracing
 
-__all__ = ["FourierPosition", "RelativeBias", "fourier_table"]
+__all__ = ["FourierPosition", "OffsetBias", "RelativeBias", "fourier_table"]
 
+_STD = 0.02
 _FREQUENCIES = 32
 _TEMPERATURE = 10_000
 
@@ -53,6 +54,45 @@ class RelativeBias(nn.Module):
     def fold(self) -> None:
         """Gather once; the table stays for reading."""
         self.register_buffer("folded_hNN", self.forward().detach().clone(), persistent=False)
+        self.is_folded = True
+
+
+class OffsetBias(nn.Module):
+    """One bias per head and distinct signed (Δrow, Δcolumn), added to a square attention map.
+
+    Entry number (Δrow + side − 1)·(2·side − 1) + Δcolumn + side − 1, Δ from the key to the query.
+
+    Source: Swin Transformer (arXiv 2103.14030) §3.2, reference implementation.
+    """
+
+    index: Tensor
+    folded_hNN: Tensor
+
+    def __init__(self, heads: int, side: int) -> None:
+        super().__init__()
+        self.side = side
+        self.is_folded = False
+        self.table_Oh = nn.Parameter(torch.empty((2 * side - 1) ** 2, heads))
+        self.register_buffer("index", torch.empty(side**4, dtype=torch.int32), persistent=False)
+
+    def reset(self, generator: Generator) -> None:
+        """Draw the biases, and number the pairs."""
+        self.table_Oh.normal_(0, _STD, generator=generator)
+        axis = torch.arange(self.side, device=self.index.device)
+        offset = axis[:, None] - axis[None, :] + self.side - 1
+        number = offset[:, None, :, None] * (2 * self.side - 1) + offset[None, :, None, :]
+        self.index.copy_(number.flatten())
+
+    def forward(self) -> Tensor:
+        """Give the bias of every pair of positions, `(h, N, N)`."""
+        if self.is_folded:
+            return self.folded_hNN
+        area = self.side * self.side
+        return self.table_Oh.index_select(0, self.index).view(area, area, -1).permute(2, 0, 1)
+
+    def fold(self) -> None:
+        """Gather once; the table stays for reading."""
+        self.register_buffer("folded_hNN", self.forward().detach().contiguous(), persistent=False)
         self.is_folded = True
 
 

@@ -22,7 +22,7 @@ __all__ = ["convert", "load"]
 
 _WRAPPERS = ("", "model_ema.", "ema.", "model.", "state_dict.", "module.", "net.", "image_encoder.")
 _COUNTERS = ".num_batches_tracked"
-_RECOMPUTED = ("attention_bias_idxs", ".ab")
+_RECOMPUTED = ("attention_bias_idxs", ".ab", "relative_position_index", "attn_mask")
 """Ends of names of buffers that some files carry and everybody computes."""
 
 

@@ -46,7 +46,7 @@ def layouts(spec: ArchSpec) -> list[Layout]:
     """List the layouts that published files of such a network may have."""
     kinds = {path: layer.kind for path, layer in spec.layers()} | {"head": "head"}
     found = []
-    for make in (_convnext, _msra, _mit):
+    for make in (_convnext, _msra, _mit, _deit, _swin):
         found += [dataclasses.replace(layout, kinds=kinds) for layout in make(spec)]
     return found
 
@@ -184,3 +184,43 @@ def _mit_places(i: int, stage: StageSpec) -> Iterator[tuple[str, str]]:
         number += not is_second
         part = "context_module." if kind == "msla" else "local_module." if is_second else ""
         yield f"stages.{i}.blocks.{j}", f"{number}.{part}main"
+
+
+def _numbered(stage: StageSpec, mixers: tuple[str, ...]) -> list[int] | None:
+    """Number of the published block that each branch belongs to, if attention and FFN alternate."""
+    kinds = ["a" if block.kind in mixers else block.kind for block in stage.blocks]
+    return [j // 2 for j in range(len(kinds))] if kinds == ["a", "ffn"] * (len(kinds) // 2) else None
+
+
+_ATTENTION = (("norm", "norm1"), ("qkv", "attn.qkv"), ("proj", "attn.proj"))
+_FFN = (("norm", "norm2"),)
+
+
+def _deit(spec: ArchSpec) -> Iterator[Layout]:
+    """DeiT: the authors' names, which are timm's."""
+    numbers = _numbered(spec.stages[0], ("mhsa",))
+    if len(spec.stages) != 1 or spec.stages[0].entry.kind != "patch_tokens" or numbers is None:
+        return
+    places = {"head": "", "stages.0.entry": ""}
+    places |= {f"stages.0.blocks.{j}": f"blocks.{number}" for j, number in enumerate(numbers)}
+    entry = (("patches", "patch_embed.proj"), ("class_token_11C", "cls_token"), ("position_1TC", "pos_embed"))
+    inside = {"patch_tokens": entry, "mhsa": _ATTENTION, "ffn": _FFN, "head": (("fc", "head"),)}
+    yield Layout(title="timm's", places=places, kinds={}, inside=inside)
+
+
+def _swin(spec: ArchSpec) -> Iterator[Layout]:
+    """Swin: a merging belongs to the stage after it for timm, to the one before it for the authors."""
+    timm, official = {"head": ""}, {"head": ""}
+    for i, stage in enumerate(spec.stages):
+        numbers = _numbered(stage, ("wmsa", "swmsa"))
+        if stage.entry.kind != ("swin_merge" if i else "patchify") or numbers is None:
+            return
+        timm[f"stages.{i}.entry"] = f"layers.{i}.downsample" if i else "patch_embed"
+        official[f"stages.{i}.entry"] = f"layers.{i - 1}.downsample" if i else "patch_embed"
+        for j, number in enumerate(numbers):
+            timm[f"stages.{i}.blocks.{j}"] = official[f"stages.{i}.blocks.{j}"] = f"layers.{i}.blocks.{number}"
+    attention = (*_ATTENTION, ("bias.table_Oh", "attn.relative_position_bias_table"))
+    inside = {"patchify": (("patches.conv", "proj"), ("patches.norm", "norm")), "ffn": _FFN}
+    inside |= dict.fromkeys(("wmsa", "swmsa"), attention)
+    yield Layout(title="timm's", places=timm, kinds={}, inside=inside | {"head": (("fc", "head.fc"),)})
+    yield Layout(title="the authors'", places=official, kinds={}, inside=inside | {"head": (("fc", "head"),)})

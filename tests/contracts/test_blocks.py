@@ -70,6 +70,10 @@ EXAMPLES: dict[str, list[BlockSpec]] = {  # on a map of 24 channels and 12 rows
         BlockSpec(kind="patch_merge", hidden=96, stride=2, kernels=(3,), **(BN | {"width": 30})),
         BlockSpec(kind="patch_merge", hidden=96, stride=2, kernels=(3,), **(LN | {"width": 30})),
     ],
+    "patch_tokens": [
+        BlockSpec(kind="patch_tokens", width=30, stride=4, kernels=(4,), position="learned"),
+        BlockSpec(kind="patch_tokens", width=30, stride=2, kernels=(2,)),
+    ],
     "patchify": [
         BlockSpec(kind="patchify", width=30, stride=4, kernels=(4,), norm="ln"),
         BlockSpec(kind="patchify", width=30, stride=2, kernels=(2,), norm="bn"),
@@ -84,7 +88,23 @@ EXAMPLES: dict[str, list[BlockSpec]] = {  # on a map of 24 channels and 12 rows
         BlockSpec(kind="split", heads=3, key_dim=4, kernels=(5, 3, 7), window=5, position="bias", **BN),
         BlockSpec(kind="split", heads=3, key_dim=8, value_dim=(5, 11, 8), kernels=(5, 3, 3), **LN),
     ],
+    "swin_merge": [
+        BlockSpec(kind="swin_merge", width=30, stride=2, norm="ln", eps=1e-5),
+        BlockSpec(kind="swin_merge", width=30, stride=5, norm="ln"),
+    ],
+    "swmsa": [
+        BlockSpec(kind="swmsa", width=WIDTH, heads=3, window=4, position="bias", norm="ln"),
+        BlockSpec(kind="swmsa", width=WIDTH, heads=3, window=5, key_dim=5, value_dim=7, norm="ln"),
+        BlockSpec(kind="swmsa", width=WIDTH, heads=3, window=12, position="bias", norm="ln"),
+    ],
+    "wmsa": [
+        BlockSpec(kind="wmsa", width=WIDTH, heads=3, window=4, position="bias", norm="ln", eps=1e-5),
+        BlockSpec(kind="wmsa", width=WIDTH, heads=4, window=5, key_dim=5, norm="ln"),
+    ],
 }
+ATTENTION = {kind for kind, block in BLOCKS.items() if hasattr(block, "attention_maps")}
+GROUPED = {"cga", "split"}
+"""Kinds that attend head by head."""
 CASES = [pytest.param(spec, id=f"{kind}-{i}") for kind, specs in EXAMPLES.items() for i, spec in enumerate(specs)]
 
 
@@ -138,7 +158,8 @@ def test_side_and_width_are_as_said(spec: BlockSpec) -> None:
     side = check(spec)
     layer = build_layer(spec, WIDTH, SIDE)
     assert {tensor.device.type for tensor in layer.state_dict().values()} == {"meta"}
-    assert layer(torch.empty(2, WIDTH, SIDE, SIDE, device="meta")).shape == (2, spec.width, side, side)
+    places = (side * side + 1, 1) if BLOCKS[spec.kind].makes_tokens else (side, side)
+    assert layer(torch.empty(2, WIDTH, SIDE, SIDE, device="meta")).shape == (2, spec.width, *places)
     if role(spec) == "block":
         assert side == SIDE
 
@@ -259,7 +280,7 @@ def test_even_kernels_are_refused(spec: BlockSpec) -> None:
         check(dataclasses.replace(spec, kernels=(spec.kernels[0] + (spec.kernels[0] % 2 or 1), *spec.kernels[1:])))
 
 
-@pytest.mark.parametrize("spec", [case for case in CASES if case.values[0].kind in {"cga", "mhsa", "sdta", "split"}])
+@pytest.mark.parametrize("spec", [case for case in CASES if case.values[0].kind in ATTENTION - {"msla"}])
 def test_attention_maps_can_be_hooked(spec: BlockSpec) -> None:
     layer = randomised(spec)
     softmax = [part for part in layer.modules() if isinstance(part, nn.Softmax)]
@@ -267,7 +288,7 @@ def test_attention_maps_can_be_hooked(spec: BlockSpec) -> None:
     softmax[0].register_forward_hook(lambda _module, _inputs, output: maps.append(output))
     run(layer, image())
     assert len(softmax) == 1
-    assert len(maps) == (spec.heads if spec.kind in {"cga", "split"} else 1)
+    assert len(maps) == (spec.heads if spec.kind in GROUPED else 1)
     for attn in maps:
         torch.testing.assert_close(attn.sum(-1), torch.ones(attn.shape[:-1]))
 
@@ -279,6 +300,6 @@ def test_the_graph_can_be_taken_out_whole_and_shows_every_product(spec: BlockSpe
     torch.testing.assert_close(program.module()(image()), layer(image()))
     calls = [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
     assert not any("scaled_dot_product" in call for call in calls)
-    if spec.kind in {"cga", "mhsa", "msla", "sdta", "split"}:
+    if spec.kind in ATTENTION:
         products = sum(call.startswith("aten.matmul") for call in calls)
-        assert products == (2 * (spec.heads or 0) if spec.kind in {"cga", "split"} else 2)
+        assert products == (2 * (spec.heads or 0) if spec.kind in GROUPED else 2)

@@ -12,10 +12,12 @@ ROWS = {row.name: row for row in all_published()}
 
 SIZES = {
     "convnext": ("convnext", "atto femto pico nano tiny small base large xlarge"),
+    "deit": ("deit", "tiny_patch16_224 small_patch16_224 base_patch16_224"),
     "edgenext": ("edgenext", "xx_small x_small small base xx_small_bn_hs x_small_bn_hs small_bn_hs"),
     "efficientvit_mit": ("efficientvit", "b0 b1 b2 b3 l0 l1 l2 l3"),
     "efficientvit_msra": ("efficientvit", "m0 m1 m2 m3 m4 m5"),
     "hybrid": ("hybrid", ""),
+    "swin": ("swin", "tiny_patch4_window7_224 small_patch4_window7_224 base_patch4_window7_224"),
 }
 
 
@@ -61,6 +63,7 @@ def test_every_knob_changes_a_network_or_is_refused(family: str) -> None:
 _HYBRID_STAGES = ["s4", "s8", "s16", "s32", "s64"]
 _STARTS: dict[str, list[dict[str, object]]] = {
     "convnext": [],
+    "deit": [],
     "edgenext": [{f"sdta_{i}": 1 for i in range(4)}],
     "efficientvit_mit": [{f"mixer_{i}": "msla" for i in range(1, 5)}],
     "efficientvit_msra": [],
@@ -74,6 +77,7 @@ _STARTS: dict[str, list[dict[str, object]]] = {
         for stem in ("conv", "overlap16")
         for rest in ({}, {"head": "conv"})
     ],
+    "swin": [],
 }
 
 

@@ -54,7 +54,15 @@ COUNTS = {  # of all published networks, as the papers' code and timm have them
     "efficientvit_l1": 52_654_088,
     "efficientvit_l2": 63_707_016,
     "efficientvit_l3": 246_037_288,
+    "deit_tiny_patch16_224": 5_717_416,
+    "deit_small_patch16_224": 22_050_664,
+    "deit_base_patch16_224": 86_567_656,
+    "swin_tiny_patch4_window7_224": 28_288_354,
+    "swin_small_patch4_window7_224": 49_606_258,
+    "swin_base_patch4_window7_224": 87_768_224,
 }
+FIXED = {"deit", "efficientvit_msra", "swin"}
+"""Families whose networks take one side only."""
 
 
 def num_params(module: nn.Module) -> int:
@@ -62,7 +70,7 @@ def num_params(module: nn.Module) -> int:
 
 
 def sides(row: Published) -> list[int]:
-    return [row.resolution] if row.family == "efficientvit_msra" else [row.resolution, row.resolution - 64]
+    return [row.resolution] if row.family in FIXED else [row.resolution, row.resolution - 64]
 
 
 def parity_cases() -> list[object]:
@@ -86,8 +94,7 @@ def test_timm_has_as_many_parameters(row: Published) -> None:
 
 @pytest.mark.parametrize("row", parity_cases())
 def test_logits_agree_with_timm(row: Published, tmp_path: Path, randomise: Callable[..., nn.Module]) -> None:
-    fixed = row.family == "efficientvit_msra"
-    oracle = randomise(create(row.name, num_classes=17), 224 if fixed else 96)
+    oracle = randomise(create(row.name, num_classes=17), 224 if row.family in FIXED else 96)
     file = tmp_path / "timm.safetensors"
     safetensors.torch.save_file(oracle.state_dict(), file)
     images = [torch.randn(2, 3, s, s, generator=torch.Generator().manual_seed(s)) for s in sides(row)]
@@ -115,13 +122,22 @@ def test_a_network_built_for_another_side_agrees_too(name: str, randomise: Calla
         torch.testing.assert_close(ours(x), oracle(x), rtol=0, atol=TOLERANCE)
 
 
-def test_padded_windows_agree_with_timm(randomise: Callable[..., nn.Module]) -> None:
-    """At 320 the sides are 20, 10 and 5: windows of 7 need padding right and below."""
-    oracle = randomise(create("efficientvit_m0", num_classes=5, img_size=320), 320)
-    spec = published("efficientvit_m0").spec.replace(classes=5, resolution=320)
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("efficientvit_m0", 320),
+        ("swin_tiny_patch4_window7_224", 64),
+        ("swin_tiny_patch4_window7_224", 128),
+        ("deit_tiny_patch16_224", 64),
+    ],
+)
+def test_other_sides_agree_with_timm(name: str, side: int, randomise: Callable[..., nn.Module]) -> None:
+    """Maps of 20, 10, 5, or 16, 8, 4, or 32: windows of 7 need padding right and below, or one window is all."""
+    oracle = randomise(create(name, num_classes=5, img_size=side), side)
+    spec = published(name).spec.replace(classes=5, resolution=side)
     ours = build(spec).eval()
     ours.load_state_dict(weights.convert(spec, oracle.state_dict()))
-    x = torch.randn(1, 3, 320, 320)
+    x = torch.randn(1, 3, side, side)
     with torch.no_grad():
         wanted = oracle(x)
         torch.testing.assert_close(ours(x), wanted, rtol=0, atol=TOLERANCE)

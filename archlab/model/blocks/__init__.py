@@ -14,10 +14,14 @@ from archlab.model.blocks.msla import LinearAttention
 from archlab.model.blocks.norm_patch import NormPatch
 from archlab.model.blocks.overlap_stem import OverlapStem
 from archlab.model.blocks.patch_merge import PatchMerge
+from archlab.model.blocks.patch_tokens import PatchTokens
 from archlab.model.blocks.patchify import Patchify
 from archlab.model.blocks.resconv import ResConv
 from archlab.model.blocks.sdta import Sdta
 from archlab.model.blocks.split import SplitGroupAttention
+from archlab.model.blocks.swin_merge import SwinMerge
+from archlab.model.blocks.swmsa import ShiftedWindowAttention
+from archlab.model.blocks.wmsa import WindowAttention
 
 __all__ = ["BLOCKS"]
 
@@ -35,8 +39,12 @@ BLOCKS: dict[str, type[Block]] = {
     "norm_patch": NormPatch,
     "overlap_stem": OverlapStem,
     "patch_merge": PatchMerge,
+    "patch_tokens": PatchTokens,
     "patchify": Patchify,
     "resconv": ResConv,
     "sdta": Sdta,
     "split": SplitGroupAttention,
+    "swin_merge": SwinMerge,
+    "swmsa": ShiftedWindowAttention,
+    "wmsa": WindowAttention,
 }
