@@ -66,7 +66,7 @@ class Follower:
             return
         if room(records, self._plan):
             rng = random.Random(self._plan.seed + len(records))
-            found = grown(self._space, records, self._plan, lambda spec: count(trace(spec)).macs, rng)
+            found = grown(self._space, records, self._plan, lambda spec: count(trace(spec)), rng)
             if found is not None:
                 self._store.enqueue(found[0], f"grown:{found[1]}")
 

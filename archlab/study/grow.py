@@ -1,13 +1,16 @@
 """Is there room left under the budget? Then grow the best network found so far until it fills the budget.
 
 A sampler needs many trials to come close to the budget from below. The best networks of a search usually leave a
-tenth to a third of it unused, and a little more width or depth is all they lack: a neighbour of one of the best whose
-multiply-adds promise to fill the budget is tried next.
+tenth to a third of it unused, and a little more width or depth is all they lack: a larger neighbour of one of the best
+whose multiply-adds promise to fill the budget is tried next. Larger in multiply-adds and no smaller in parameters: of
+47 neighbours that five searches tried with fewer of either, 35 scored less than the network they came from, of 26
+others 6.
 """
 
 import random
 from collections.abc import Callable, Sequence
 
+from archlab.cost.count import CostReport
 from archlab.errors import SpecError
 from archlab.space import Axis, Point, SearchSpace
 from archlab.spec import ArchSpec
@@ -17,7 +20,7 @@ from archlab.study.result import best, distinct
 
 __all__ = ["AIM", "grown", "is_late", "room"]
 
-AIM = (0.90, 0.985)
+AIM = (0.95, 0.995)
 """The upper end of a grown network's interval shall lie between these shares of the budget."""
 
 _FULL = 0.97
@@ -25,6 +28,7 @@ _LATE = 0.4
 _PARENTS = 3
 _TRIES = 60
 _MOST_CHANGES = 3
+_LEAST_GROWTH = 1.01
 
 
 def is_late(records: Sequence[Record], plan: StudyPlan) -> bool:
@@ -46,18 +50,18 @@ def grown(
     space: SearchSpace,
     records: Sequence[Record],
     plan: StudyPlan,
-    macs: Callable[[ArchSpec], int],
+    cost: Callable[[ArchSpec], CostReport],
     rng: random.Random,
 ) -> tuple[Point, str] | None:
     """Change one of the best networks on one to three axes so that it fills the budget.
 
-    The latency is taken to grow as the multiply-adds do.
+    The latency is taken to grow as the multiply-adds do, which is right within about 5 %.
 
     Args:
         space: The search space.
         records: The search so far.
         plan: What was asked.
-        macs: Counts multiply-adds.
+        cost: Counts multiply-adds and parameters.
         rng: Source of the changes.
 
     Returns:
@@ -69,15 +73,19 @@ def grown(
     for _ in range(_TRIES if parents else 0):
         parent = rng.choice(parents)
         assert parent.spec is not None
-        assert parent.evaluation is not None
-        upper, before = parent.evaluation.upper("latency_ms"), parent.evaluation.macs
         found = _changed(space, parent.spec, rng)
-        if found is None or upper is None or not before:
-            continue
-        point, spec = found
-        if spec.digest not in known and AIM[0] <= upper * macs(spec) / before / plan.budget_ms <= AIM[1]:
-            return point, str(parent.digest)
+        if found is not None and found[1].digest not in known and _fills(parent, cost(found[1]), plan):
+            return found[0], str(parent.digest)
     return None
+
+
+def _fills(parent: Record, child: CostReport, plan: StudyPlan) -> bool:
+    """Tell whether a neighbour is larger than its parent and promises to fill the budget."""
+    assert parent.evaluation is not None
+    upper, macs, params = parent.evaluation.upper("latency_ms"), parent.evaluation.macs, parent.evaluation.params
+    if upper is None or not macs or child.macs < _LEAST_GROWTH * macs or child.params < (params or 0):
+        return False
+    return AIM[0] <= upper * child.macs / macs / plan.budget_ms <= AIM[1]
 
 
 def _changed(space: SearchSpace, spec: ArchSpec, rng: random.Random) -> tuple[Point, ArchSpec] | None:

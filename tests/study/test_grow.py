@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from archlab import space
-from archlab.cost.count import count
+from archlab.cost.count import CostReport, count
 from archlab.cost.trace import trace
 from archlab.families import published
 from archlab.study.grow import AIM, grown, is_late, room
@@ -16,8 +16,8 @@ SPACE = space.load("edgenext")
 SPEC = published("edgenext_x_small").spec
 
 
-def macs(spec: Any) -> int:
-    return count(trace(spec)).macs
+def cost(spec: Any) -> CostReport:
+    return count(trace(spec))
 
 
 def record(upper_ms: float, **changes: Any) -> Record:
@@ -25,7 +25,8 @@ def record(upper_ms: float, **changes: Any) -> Record:
         values={"latency_ms": upper_ms - 0.1, "score": 1.0},
         sources={"latency_ms": "measured:ort@cpu", "score": "proxy:x"},
         intervals={"latency_ms": (upper_ms - 0.2, upper_ms)},
-        macs=macs(SPEC),
+        macs=cost(SPEC).macs,
+        params=cost(SPEC).params,
     )
     fields: dict[str, Any] = {
         "number": 0, "state": "complete", "digest": SPEC.digest, "spec": SPEC, "point": None, "origin": "sampled",
@@ -50,23 +51,32 @@ def test_it_is_late_after_two_fifths() -> None:
 
 
 def test_a_grown_network_fills_the_budget_by_its_multiply_adds() -> None:
-    found = grown(SPACE, [record(7.0)], PLAN, macs, random.Random(0))
+    found = grown(SPACE, [record(7.0)], PLAN, cost, random.Random(0))
     assert found is not None
     point, parent = found
     child = SPACE.decode(point)
     assert parent == SPEC.digest
     assert child.digest != SPEC.digest
-    assert AIM[0] * 10.0 <= 7.0 * macs(child) / macs(SPEC) <= AIM[1] * 10.0
+    assert AIM[0] * 10.0 <= 7.0 * cost(child).macs / cost(SPEC).macs <= AIM[1] * 10.0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_grown_network_is_larger_in_multiply_adds_and_no_smaller_in_parameters(seed: int) -> None:
+    found = grown(SPACE, [record(9.6)], PLAN, cost, random.Random(seed))
+    if found is not None:
+        child = cost(SPACE.decode(found[0]))
+        assert child.macs > cost(SPEC).macs
+        assert child.params >= cost(SPEC).params
 
 
 def test_nothing_grows_from_nothing() -> None:
-    assert grown(SPACE, [], PLAN, macs, random.Random(0)) is None
-    assert grown(SPACE, [record(11.0)], PLAN, macs, random.Random(0)) is None
+    assert grown(SPACE, [], PLAN, cost, random.Random(0)) is None
+    assert grown(SPACE, [record(11.0)], PLAN, cost, random.Random(0)) is None
 
 
 def test_a_network_tried_before_is_not_grown_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    point, _ = grown(SPACE, [record(7.0)], PLAN, macs, random.Random(0)) or ({}, "")
+    point, _ = grown(SPACE, [record(7.0)], PLAN, cost, random.Random(0)) or ({}, "")
     child = SPACE.decode(point)
     tried = record(12.0, digest=child.digest, spec=child)
-    again = grown(SPACE, [record(7.0), tried], PLAN, macs, random.Random(0))
+    again = grown(SPACE, [record(7.0), tried], PLAN, cost, random.Random(0))
     assert again is None or SPACE.decode(again[0]).digest != child.digest
