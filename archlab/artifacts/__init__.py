@@ -1,6 +1,7 @@
 """The tables and figures of the papers, to be run again: one file each, listed in `ARTIFACTS`."""
 
 from archlab.artifacts import (
+    convnext_table1,
     edgenext_fig3,
     edgenext_table1,
     edgenext_table2,
@@ -9,6 +10,10 @@ from archlab.artifacts import (
     edgenext_table8,
     edgenext_table9,
     edgenext_table10,
+    mit_fig4,
+    mit_table1,
+    mit_table2,
+    msra_fig2,
     msra_fig7,
     msra_table1,
     msra_table2,
@@ -27,8 +32,13 @@ ARTIFACTS: dict[str, Artifact] = {
     "edgenext_table9": edgenext_table9.ARTIFACT,
     "edgenext_table10": edgenext_table10.ARTIFACT,
     "edgenext_fig3": edgenext_fig3.ARTIFACT,
+    "mit_table1": mit_table1.ARTIFACT,
+    "mit_table2": mit_table2.ARTIFACT,
+    "mit_fig4": mit_fig4.ARTIFACT,
     "msra_table1": msra_table1.ARTIFACT,
     "msra_table2": msra_table2.ARTIFACT,
     "msra_table6": msra_table6.ARTIFACT,
+    "msra_fig2": msra_fig2.ARTIFACT,
     "msra_fig7": msra_fig7.ARTIFACT,
+    "convnext_table1": convnext_table1.ARTIFACT,
 }

@@ -1,14 +1,17 @@
 """Which of several networks is faster? They run block by block in turns, so that what slows the machine slows all.
 
-The protocol is that of `measure`: warm up, blocks until the median is known well enough, `stats.choose` takes the runs
-that count. Only the order of the blocks differs: one of each network, then again, with the order turned round, so that
-a drift of the machine falls on every network alike and their order can be trusted.
+The protocol is that of `measure`: warm up, blocks until the median is known well enough, a witness beside every block
+on this machine's CPU, `stats.choose` takes the runs that count. Only the order of the blocks differs: one of each
+network, then again, with the order turned round, so that a drift of the machine falls on every network alike and their
+order can be trusted.
 """
 
 import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
 
 from archlab.device.backends import BACKENDS
 from archlab.device.catalog import Device, RunSpec
@@ -18,6 +21,7 @@ from archlab.device.precedence import precedence
 from archlab.device.protocol import chosen_of
 from archlab.device.runtime import Backend, Workload
 from archlab.device.stats import MIN_CLEAN, TARGET_SHARE, judge, median_interval, width_share
+from archlab.device.witness import Witness, Witnessed, witness_of
 
 __all__ = ["Turn", "in_turns", "turns"]
 
@@ -43,6 +47,7 @@ def in_turns(
     run: RunSpec,
     *,
     backends: Mapping[str, Backend] = BACKENDS,
+    witnessed: Witnessed = witness_of,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[Turn, ...]:
     """Measure networks in turns on a device.
@@ -52,6 +57,7 @@ def in_turns(
         device: A device that can be reached.
         run: How to run; `max_s` caps the seconds of each network.
         backends: The runtimes that may be asked for.
+        witnessed: Finds the witness of the device.
         clock: Seconds, for the cap.
 
     Raises:
@@ -59,33 +65,57 @@ def in_turns(
     """
     backend = backend_of(device, run, backends)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(precedence() if device.reach == "local" else contextlib.nullcontext())
-        handles = [backend.prepare(work, device, run) for work in works]
-        for handle in handles:
-            stack.callback(handle.close)
-        return turns([handle.run for handle in handles], run, clock=clock)
+        granted = stack.enter_context(precedence()) if device.reach == "local" else "not asked for"
+        handles = []
+        for work in works:
+            handles.append(backend.prepare(work, device, run))
+            stack.callback(handles[-1].close)
+        witness = witnessed(device, backend.fingerprint(device), granted)
+        found = turns([handle.run for handle in handles], run, witness=witness, clock=clock)
+        if witness is not None:
+            witness.close()
+        return found
 
 
-def turns(blocks: Sequence[Block], run: RunSpec, *, clock: Callable[[], float] = time.perf_counter) -> tuple[Turn, ...]:
+def turns(
+    blocks: Sequence[Block],
+    run: RunSpec,
+    *,
+    witness: Witness | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[Turn, ...]:
     """Run blocks in turns until every median is known within 1 %, five rounds at least, or the cap ends.
 
     Args:
         blocks: Each runs one network n times.
         run: The number of threads, and the cap `max_s` in seconds for each network.
+        witness: Is read beside every block, if there is one, and says which of them count.
         clock: Seconds.
     """
     sizes = [_warm(block, clock) for block in blocks]
-    found: list[list[Samples]] = [[] for _ in blocks]
-    open_ = set(range(len(blocks)))
+    done: list[tuple[int, Samples]] = []
+    wanted = set(range(len(blocks)))
     began, rounds = clock(), 0
-    while open_ and (rounds < _FEWEST_ROUNDS or clock() - began < run.max_s * len(blocks)):
-        order = sorted(open_, reverse=rounds % 2 == 1)
-        for i in order:
-            found[i].append(blocks[i](sizes[i]))
+    if witness is not None:
+        witness.read()
+    while wanted and (rounds < _FEWEST_ROUNDS or clock() - began < run.max_s * len(blocks)):
+        for i in sorted(wanted, reverse=rounds % 2 == 1):
+            done.append((i, blocks[i](sizes[i])))
+            if witness is not None:
+                witness.read()
         rounds += 1
         if rounds >= _FEWEST_ROUNDS:
-            open_ = {i for i in open_ if not _is_known(joined(found[i]), run)}
-    return tuple(_turn(joined(samples), run) for samples in found)
+            wanted = {i for i in wanted if not _is_known(_judged(i, done, witness), run)}
+    return tuple(_turn(_judged(i, done, witness), run) for i in range(len(blocks)))
+
+
+def _judged(i: int, done: Sequence[tuple[int, Samples]], witness: Witness | None) -> Samples:
+    """The runs of network `i`; each knows whether the witness found the machine calm beside its block."""
+    mine = [samples for which, samples in done if which == i]
+    if witness is None:
+        return joined(mine)
+    calm = [is_calm for is_calm, (which, _) in zip(witness.calm(), done, strict=True) if which == i]
+    return dataclasses.replace(joined(mine), calm=np.repeat(calm, [len(samples) for samples in mine]))
 
 
 def _warm(block: Block, clock: Callable[[], float]) -> int:
@@ -102,19 +132,16 @@ def _warm(block: Block, clock: Callable[[], float]) -> int:
 
 def _is_known(samples: Samples, run: RunSpec) -> bool:
     chosen = chosen_of(samples, run)
-    if chosen.statistic == "wall_all" or len(chosen.times_ms) < MIN_CLEAN:
+    if chosen.statistic == "wall_all" or chosen.calm_share == 0 or len(chosen.times_ms) < MIN_CLEAN:
         return False
     return width_share(chosen.times_ms) < TARGET_SHARE
 
 
 def _turn(samples: Samples, run: RunSpec) -> Turn:
     chosen = chosen_of(samples, run)
-    ordered = sorted(chosen.times_ms.tolist())
-    middle = len(ordered) // 2
-    median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
     return Turn(
-        median_ms=median,
+        median_ms=float(np.median(chosen.times_ms)),
         ci95_ms=median_interval(chosen.times_ms),
-        n=len(ordered),
+        n=len(chosen.times_ms),
         quality=judge(chosen, is_throttled=samples.is_throttled, room_s=run.max_s),
     )
