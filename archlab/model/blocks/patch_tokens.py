@@ -8,6 +8,7 @@ Legend of the shape suffixes: B batch, C channels, H and W rows and columns of t
 import torch
 from torch import Generator, Tensor, nn
 
+from archlab.model.channels import Channels, Draw, Labels, dense
 from archlab.model.layers import Conv2d
 from archlab.model.patches import PatchEntry
 from archlab.spec import BlockSpec
@@ -44,6 +45,12 @@ class PatchTokens(PatchEntry):
     def fixes_side(cls, spec: BlockSpec) -> bool:
         """There is one position per patch."""
         return spec.position is not None
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name the sequence it writes."""
+        last: tuple[Labels, ...] = ((), (), y)
+        return Channels(tensors={**dense("patches", y, x), "class_token_11C": (last,), "position_1TC": (last,)})
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Give the sequence as a map `(B, C, N + 1, 1)`."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from archlab.model.block import Block
+from archlab.model.channels import Channels, Draw, Labels, dense, norm
 from archlab.model.layers import LayerNorm, Linear
 from archlab.spec import BlockSpec
 
@@ -31,6 +32,12 @@ class SwinMerge(Block):
         self.stride = spec.stride
         self.norm = LayerNorm(spec.stride**2 * in_width, spec.eps)
         self.reduction = Linear(spec.stride**2 * in_width, spec.width, bias=False)
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name the map it writes, and the one it reads once per neighbour."""
+        neighbours = x * spec.stride**2
+        return Channels(tensors={**norm("norm", neighbours), **dense("reduction", y, neighbours)})
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Change width and side."""

@@ -6,11 +6,15 @@ Legend of the shape suffixes: B batch, P batch times windows, W windows of a map
 columns, S side of a window, N = S·S positions, h heads, q width of queries and keys of a head, v width of its values.
 """
 
+import dataclasses
+
 import torch
 from torch import Generator, Tensor, nn
 
 from archlab.model.attention import softmax_maps
 from archlab.model.block import Block, Problem
+from archlab.model.blocks.mhsa import SelfAttention
+from archlab.model.channels import Channels, Draw, Labels
 from archlab.model.layers import LayerNorm, Linear
 from archlab.model.positions import OffsetBias
 from archlab.model.windows import from_token_windows, to_token_windows, to_windows
@@ -81,6 +85,13 @@ class WindowAttention(Block):
     def fixes_side(cls, spec: BlockSpec) -> bool:
         """Windows are cut for one side."""
         return True
+
+    @classmethod
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
+        """Name the channels as attention to the whole map does, and the heads of the bias."""
+        found = SelfAttention.channels(spec, x, y, draw)
+        (ones,) = found.fields["heads"]
+        return dataclasses.replace(found, tensors={**found.tensors, "bias.table_Oh": (((), ones),)})
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Add the branch."""
