@@ -54,9 +54,15 @@ class Dataset:
             total.update(np.ascontiguousarray(array).data)
         return total.hexdigest()
 
-    def first(self, count: int) -> "Dataset":
-        """The same set with its first `count` images for training; all stay for scoring."""
-        return dataclasses.replace(self, images=self.images[:count], labels=self.labels[:count])
+    def first(self, count: int, val_count: int | None = None) -> "Dataset":
+        """The same set with its first `count` images for training and `val_count` for scoring (None: all)."""
+        return dataclasses.replace(
+            self,
+            images=self.images[:count],
+            labels=self.labels[:count],
+            val_images=self.val_images[:val_count],
+            val_labels=self.val_labels[:val_count],
+        )
 
     def batches(
         self, batch: int, resolution: int | None = None, seed: int | None = 0, *, split: Split = "train"

@@ -1,4 +1,4 @@
-"""Train the networks of `networks.py` and write what came out of it beside this file.
+"""Train the networks of `trained_networks.py` and write what came out of it beside this file.
 
     python studies/data/make_npz.py --out DATA
     python studies/trained/train_all.py --data DATA --work WORK [--only NAME ...] [--seeds 0 1 2] [--workers 2]
@@ -21,7 +21,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from networks import NETWORKS
+from trained_networks import NETWORKS
 
 from archlab.api.exporting import spec_yaml
 from archlab.cost.count import count
@@ -48,7 +48,7 @@ def run(net: str, seed: int, data: Path, work: Path) -> dict[str, Any] | None:
     torch.set_num_threads(1)
     entry = NETWORKS[net]
     recipe = entry.recipe
-    dataset = load_data(data / f"{recipe.data}.npz").first(recipe.images)
+    dataset = load_data(data / f"{recipe.data}.npz").first(recipe.images, recipe.val_images)
     module = build(entry.spec, seed=seed)
     result = train(module, dataset, recipe.plan(seed), out=work / f"{net}-{seed}")
     if not result.is_finished:
@@ -107,7 +107,7 @@ def _is_done(net: str, seed: int, rows: list[dict[str, Any]]) -> bool:
 
 def main() -> None:
     """Train what is asked for and not yet done, seed by seed."""
-    parser = argparse.ArgumentParser(description="Train the networks of networks.py.")
+    parser = argparse.ArgumentParser(description="Train the networks of trained_networks.py.")
     parser.add_argument("--data", type=Path, required=True, help="folder of the .npz files of make_npz.py")
     parser.add_argument("--work", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of the results")
