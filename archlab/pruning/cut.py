@@ -71,6 +71,8 @@ def _parts(tensor: Tensor, parts: tuple[Axes, ...], gone: frozenset[int], slot: 
         stop = start + len(axes[0]) if axes[0] else tensor.shape[0]
         part = tensor[start:stop]
         start = stop
+        if axes[0] and gone.issuperset(axes[0]):
+            continue
         for axis, labels in enumerate(axes):
             if labels:
                 part = part.index_select(axis, torch.tensor(_kept(labels, gone, slot), device=part.device))

@@ -6,6 +6,7 @@ with those channels left out. Nothing is fine-tuned here.
 
 import bisect
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
@@ -54,7 +55,7 @@ class Macs:
 
     def size(self, layout: Layout, gone: frozenset[int]) -> float:
         """Multiply-adds relative to the whole network's."""
-        return count(trace(cut_spec(layout, gone))).macs / count(trace(layout.spec)).macs
+        return _macs(cut_spec(layout, gone)) / _macs(layout.spec)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,6 +132,11 @@ def cut(layout: Layout, module: Backbone, gone: frozenset[int]) -> Pruned:
     weights = {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()}
     smaller.load_state_dict(cut_weights(layout, gone, weights))
     return Pruned(spec=spec, module=smaller.eval(), kept=kept_rows(layout, gone), layout=layout, gone=gone)
+
+
+@functools.lru_cache(maxsize=256)
+def _macs(spec: ArchSpec) -> int:
+    return count(trace(spec)).macs
 
 
 def kept_rows(layout: Layout, gone: frozenset[int]) -> tuple[Kept, ...]:
