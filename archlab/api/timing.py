@@ -67,7 +67,8 @@ def measure(models: str | Sequence[str], *, device: str, **options: Any) -> pd.D
         One row per network with `median_ms`, `p90_ms`, `iqr_ms`, `ci95_ms` (the interval in ms), `n` (runs that
         count), `quality` and `source`; an estimate has no `p90_ms`, `iqr_ms`, `n` and `quality`. With `energy`:
         `power_w` in a loop, `idle_power_w`, and `energy_mj` of one inference above idle, None where nobody tells. An
-        estimate far outside of what its fit has seen has a `note`.
+        estimate far outside of what its fit has seen has a `note`, and so has a noisy measurement: what it is doubted
+        for.
     """
     names = [models] if isinstance(models, str) else list(models)
     return pd.DataFrame(measure_rows(names, device=device, **options))
@@ -102,7 +103,9 @@ def _measured(target: Target, place: Device, run: RunSpec) -> dict[str, Any]:
     )
     row = found.summary()
     power = {name: found.environment.get(name) for name in _POWER} if run.power_s else {}
-    return {"model": target.name, **row, "digest": row["digest"][:12], **power}
+    doubt = found.environment.get("doubt")
+    note = {"note": f"{target.name} is noisy: {doubt}"} if doubt else {}
+    return {"model": target.name, **row, "digest": row["digest"][:12], **power, **note}
 
 
 def _estimated(target: Target, place: Device, run: RunSpec) -> dict[str, Any]:

@@ -93,3 +93,17 @@ def test_a_wild_estimate_is_noted_on_stderr(run: Run, monkeypatch: pytest.Monkey
 
 def test_an_estimate_within_what_was_seen_is_not(run: Run) -> None:
     assert "note" not in run("measure", "edgenext_small", "--device", "orin", "--json")[1]
+
+
+def test_a_noisy_measurement_says_why(monkeypatch: pytest.MonkeyPatch, run: Run, answer: Answer) -> None:
+    def measured(module: object, device: Any, run: RunSpec, *, digest: str, **_: object) -> Measurement:
+        doubt = {"doubt": "too few runs count"}
+        return Measurement(
+            digest=digest, device=device.name, run=run, samples_ms=(1.5,) * 9, quality="noisy", environment=doubt
+        )
+
+    monkeypatch.setattr(timing, "measure_module", measured)
+    (row,) = answer("measure", "edgenext_xx_small", "--device", "cpu")
+    assert (row["quality"], row["note"]) == ("noisy", "edgenext_xx_small is noisy: too few runs count")
+    said = run("measure", "edgenext_xx_small", "--device", "cpu")[2]
+    assert "archlab: note: edgenext_xx_small is noisy: too few runs count" in said
