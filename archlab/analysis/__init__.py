@@ -6,6 +6,7 @@ To add one, write its file and join the table; the command line, notebooks and r
 from archlab.analysis.finding import Analysis, Conditions, Finding, Subject
 from archlab.analysis.head_similarity import head_similarity
 from archlab.analysis.memory_bound import memory_bound
+from archlab.analysis.sensitivity import sensitivity
 from archlab.errors import unknown_name
 
 __all__ = ["ANALYSES", "Analysis", "Conditions", "Finding", "Subject", "find"]
@@ -29,6 +30,15 @@ ANALYSES: dict[str, Analysis] = {
         shows=("kind", "bound", "ms", "share", "share_low", "share_high", "roofline_share", "waits_share"),
         run=memory_bound,
         place="cpu",
+    ),
+    "sensitivity": Analysis(
+        name="sensitivity",
+        title="what one knob moves: milliseconds, MACs, parameters, score, and why they part",
+        source="archlab's own; knobs of EfficientViT (arXiv 2305.07027) and EdgeNeXt (arXiv 2206.10589)",
+        takes=_DEVICE | {"knobs", "proxy", "seed"},
+        shows=("knob", "place", "before", "after", "ms_change", "macs_change", "score_change", "verdict", "why"),
+        run=sensitivity,
+        place="orin",
     ),
 }
 

@@ -4,6 +4,7 @@ from archlab.figures.front import FORMS, FrontPicture, FrontPoint, draw_front, l
 from archlab.figures.lines import Line, LinePoint, draw_lines
 from archlab.figures.shares import Share, draw_shares
 from archlab.figures.sheet import COLOURS, CYCLE, png, svg
+from archlab.figures.shifts import Shift, draw_shifts
 
 __all__ = [
     "COLOURS",
@@ -14,9 +15,11 @@ __all__ = [
     "Line",
     "LinePoint",
     "Share",
+    "Shift",
     "draw_front",
     "draw_lines",
     "draw_shares",
+    "draw_shifts",
     "label_sides",
     "png",
     "published_labels",
