@@ -8,8 +8,8 @@ that load, then the same three with it, in random order. Others may use the mach
 without the load made here; what stands for the truth is the median of the CPU time of those runs.
 
 With `--unprivileged` the protocol is refused its precedence, as an ordinary user's would be. What the witness usually
-takes is learnt in the course of the command, from nothing; it is kept in `OUT.sqlite` in OUT's place. Run the command
-again and it goes on where it stopped.
+takes is learnt in the course of the command, from nothing; it is kept beside OUT, in a file whose name ends in
+`.sqlite`. Run the command again and it goes on where it stopped.
 """
 
 import argparse
@@ -36,7 +36,8 @@ from archlab.model.deploy import deploy
 MODELS = ("edgenext_xx_small", "edgenext_x_small_bn_hs", "edgenext_x_small")
 FIELDS = [
     "round", "load", "model", "median_ms", "low_ms", "high_ms", "quality", "statistic", "n", "runs", "clean_share",
-    "cpu_share", "calm_share", "doubt", "witness_ms", "witness_usual_ms", "cpu_median_ms", "wall_mean_ms", "wall_median_ms", "precedence", "seconds", "load_1min",
+    "cpu_share", "calm_share", "doubt", "witness_ms", "witness_usual_ms", "cpu_median_ms", "wall_mean_ms",
+    "wall_median_ms", "precedence", "seconds", "load_1min",
 ]  # fmt: skip
 _SETTLE_S = 1.0
 

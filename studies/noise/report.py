@@ -73,6 +73,8 @@ def _section(table: pd.DataFrame) -> Iterator[str]:
     yield f"The models lie {' and '.join(f'{pair:.0%}' for pair in pairs)} apart. " + _orders(loaded, truth)
     yield ""
     yield _verdict(loaded, truth)
+    yield ""
+    yield _witnessed(loaded, truth)
 
 
 def truths(table: pd.DataFrame) -> pd.Series:
@@ -108,6 +110,20 @@ def _verdict(loaded: pd.DataFrame, truth: pd.Series) -> str:
         f"every ok one within 5 %: {'yes' if (off < _NEAR).all() else 'no'} ({(off < _NEAR).sum()} of {len(off)})",
     ]
     return "Targets: " + "; ".join(parts) + "."
+
+
+def _witnessed(loaded: pd.DataFrame, truth: pd.Series) -> str:
+    """What became of the same runs where the witness is not asked: the CPU-time median of all of them."""
+    off = (loaded["cpu_median_ms"] / loaded["model"].map(truth) - 1).abs()
+    ratio = loaded["witness_ms"] / loaded["witness_usual_ms"]
+    why = ", ".join(f"{reason} ({times})" for reason, times in loaded["doubt"].value_counts().items())
+    calm = loaded["calm_share"]
+    return (
+        f"The CPU-time median of all runs, calm or not, lies within 5 % in {(off < _NEAR).sum()} of {len(off)} (worst "
+        f"{off.max():.1%} off). The witness took {ratio.min() - 1:+.0%} to {ratio.max() - 1:+.0%} more than usual; "
+        f"{calm.median():.0%} of the runs counted at the median, {calm.min():.0%} at the least. "
+        f"Doubts about those that are not ok: {why or 'none'}."
+    )
 
 
 def _worst(deviations: pd.Series) -> str:
