@@ -7,11 +7,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import kendalltau
+from scipy.stats import t as student_t
 
 from archlab.cost.rows import OpTrace
 from archlab.device.catalog import Device, RunSpec
 
-__all__ = ["LEVEL", "Estimate", "HeldOut", "Predictor", "central", "compared", "spread_of", "stretch"]
+__all__ = ["LEVEL", "Estimate", "HeldOut", "Predictor", "central", "compared", "ends_of", "spread_of", "stretch"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -19,6 +20,7 @@ LEVEL = 0.90
 """How often an interval holds the truth."""
 
 _FAR = 2.0
+_FEWEST_FOR_QUANTILES = 39
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,19 +112,41 @@ def central(scores: npt.ArrayLike) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def spread_of(predicted_ms: npt.ArrayLike, true_ms: npt.ArrayLike) -> tuple[tuple[float, float], float]:
+def ends_of(scores: npt.ArrayLike) -> tuple[float, float]:
+    """Where the next score lies nine times in ten: between quantiles, or where these are too few, by Student's t.
+
+    With less than 39 scores the corrected quantiles are the least and the greatest of them, which hold too much or too
+    little by chance; then the ends are symmetrical, as many standard errors from zero as t with that many degrees asks.
+    """
+    values = np.asarray(scores, np.float64)
+    if len(values) >= _FEWEST_FOR_QUANTILES:
+        return central(values)
+    half = float(student_t.ppf((1 + LEVEL) / 2, len(values)) * np.sqrt(np.square(values).mean()))
+    return -half, half
+
+
+def spread_of(
+    predicted_ms: npt.ArrayLike, true_ms: npt.ArrayLike, scales: npt.ArrayLike | None = None
+) -> tuple[tuple[float, float], float]:
     """How far the truth strays from predictions of networks left out, and how often an interval of it would hold.
 
+    Args:
+        predicted_ms: The predictions.
+        true_ms: What was measured.
+        scales: How uncertain each network is relative to the others; one for all unless told otherwise.
+
     Returns:
-        Ends of the central 90 % of log(true / predicted), and the share of points that lie inside the ends which the
-        other points give.
+        Ends that hold 90 % of log(true / predicted) / scale, and the share of points that lie inside the ends which
+        the other points give.
     """
     scores = np.log(np.asarray(true_ms, np.float64) / np.asarray(predicted_ms, np.float64))
+    if scales is not None:
+        scores = scores / np.asarray(scales, np.float64)
     held = 0
     for i, score in enumerate(scores):
-        low, high = central(np.delete(scores, i))
+        low, high = ends_of(np.delete(scores, i))
         held += low <= score <= high
-    return central(scores), held / len(scores)
+    return ends_of(scores), float(held / len(scores))
 
 
 def stretch(ms: float, seen_ms: tuple[float, float]) -> float:

@@ -6,9 +6,8 @@ in ms per multiply-add of the other networks.
 """
 
 import dataclasses
-import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,19 +15,15 @@ import numpy.typing as npt
 from archlab.device.backends import BACKENDS
 from archlab.device.catalog import Device, RunSpec
 from archlab.device.measure import backend_of
-from archlab.device.measure import measure as measure_module
-from archlab.device.profile import profile_ops
-from archlab.device.runtime import Backend, OpTime
-from archlab.errors import ArchlabError, DeviceChanged, DeviceError, DeviceUnreachable
+from archlab.errors import DeviceError
 from archlab.latency import fitted, lookup, own_errors, own_roofline
 from archlab.latency.choice import FEWEST, candidates, spread
 from archlab.latency.estimate import HeldOut, compared, spread_of
+from archlab.latency.familiarity import Familiarity
+from archlab.latency.own_measure import Measure, Tell, measure_all, measured_on
 from archlab.latency.roofline import Roofline
 from archlab.latency.samples import Calibration, Learner, Measured, Spread, stored
-from archlab.model.build import build
-from archlab.model.deploy import deploy
 from archlab.space import SearchSpace, default
-from archlab.spec import ArchSpec
 
 __all__ = [
     "LEARNERS",
@@ -38,7 +33,6 @@ __all__ = [
     "assemble",
     "calibrate_device",
     "leave_out",
-    "measured_on",
     "paced",
 ]
 
@@ -51,11 +45,8 @@ LEARNERS: dict[str, Learner] = {"roofline": own_roofline.learn, "lookup": lookup
 _FOLDS = 10
 """Networks are left out one by one up to twice as many, else in this many parts."""
 _SPACE = "hybrid"
-_PROFILES, _PROFILED_RUNS = 3, 8
 
 Floats = npt.NDArray[np.float64]
-Measure = Callable[[str, ArchSpec], Measured]
-Tell = Callable[[int, int, str], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,47 +123,13 @@ def calibrate_device(
     names = candidates(space or default(_SPACE), seed=seed)
     chosen = [names[i] for i in spread([spec for _, spec in names], networks)]
     known = dict(fingerprint) if fingerprint is not None else _fingerprint(device, run)
-    found, refused = _measure_all(chosen, measure or measured_on(device, run), tell)
+    found, refused = measure_all(chosen, measure or measured_on(device, run), tell)
     if len(found) < FEWEST:
         raise own_errors.too_few(device, len(found), refused)
     if fingerprint is None and (now := _fingerprint(device, run)) != known:
         raise own_errors.changed(device, known, now)
     calibration, left_out = assemble(found, device, run, fingerprint=known)
     return _finish(calibration, left_out[calibration.best], device, run, refused)
-
-
-def measured_on(device: Device, run: RunSpec, *, backends: Mapping[str, Backend] = BACKENDS) -> Measure:
-    """Measure by the protocol, and each operator by the runtime's profiler where it has one."""
-
-    def measure(name: str, spec: ArchSpec) -> Measured:
-        module = deploy(build(spec))
-        shape = (run.batch, 3, spec.resolution, spec.resolution)
-        found = measure_module(module, device, run, input_shape=shape, digest=spec.digest, backends=backends)
-        try:
-            passes = [
-                profile_ops(module, device, run, input_shape=shape, runs=_PROFILED_RUNS, backends=backends)
-                for _ in range(_PROFILES)
-            ]
-        except (DeviceUnreachable, DeviceChanged):
-            raise
-        except (DeviceError, NotImplementedError):
-            passes = [()]
-        ops = fastest(passes)
-        return Measured(model=name, spec=spec, ms=found.median_ms, quality=found.quality, ops=ops, batch=run.batch)
-
-    return measure
-
-
-def fastest(profiles: Iterable[Sequence[OpTime]]) -> tuple[tuple[str, str, float], ...]:
-    """The least time of each operator over some profiles of a network: what interrupts one profile is not its own.
-
-    Profiles that do not list the same operators are left out.
-    """
-    first, *others = profiles
-    same = [one for one in others if [op.op for op in one] == [op.op for op in first]]
-    return tuple(
-        (ops[0].op, ops[0].module, round(min(op.ms for op in ops), 5)) for ops in zip(first, *same, strict=True)
-    )
 
 
 def leave_out(networks: Sequence[Measured], learner: Learner, device: Device, run: RunSpec) -> Floats:
@@ -197,28 +154,6 @@ def paced(networks: Sequence[Measured]) -> Floats:
     return np.array([its * statistics.median(paces[:i] + paces[i + 1 :]) for i, its in enumerate(macs)])
 
 
-def _measure_all(
-    chosen: Sequence[tuple[str, ArchSpec]], measure: Measure, tell: Tell | None
-) -> tuple[list[Measured], list[tuple[str, str]]]:
-    found: list[Measured] = []
-    refused: list[tuple[str, str]] = []
-    for done, (name, spec) in enumerate(chosen, 1):
-        try:
-            one = measure(name, spec)
-        except (DeviceUnreachable, DeviceChanged):
-            raise
-        except ArchlabError as error:
-            refused.append((name, str(error)))
-            line = f"{name}: {error}"
-        else:
-            is_usable = one.quality != "failed" and math.isfinite(one.ms)
-            (found.append(one) if is_usable else refused.append((name, f"quality {one.quality}")))
-            line = f"{name}: {one.ms:.3g} ms, {one.quality}"
-        if tell is not None:
-            tell(done, len(chosen), line)
-    return found, refused
-
-
 def assemble(
     networks: Sequence[Measured], device: Device, run: RunSpec, *, fingerprint: Mapping[str, str] | None = None
 ) -> tuple[Calibration, dict[str, Floats]]:
@@ -230,12 +165,13 @@ def assemble(
     networks = [dataclasses.replace(one, batch=run.batch) for one in networks]
     ms = np.array([one.ms for one in networks])
     left_out = {name: leave_out(networks, learner, device, run) for name, learner in _learners(networks).items()}
+    scales = Familiarity([one.trace for one in networks]).left_out()
     calibration = Calibration(
         device=device.name,
         run=dataclasses.asdict(run),
         fingerprint=fingerprint or {},
         networks=tuple(networks),
-        spreads={name: _spread(predicted, ms) for name, predicted in left_out.items()},
+        spreads={name: _spread(predicted, ms, scales) for name, predicted in left_out.items()},
         before=compared(_before(networks, device, run)[0], ms),
     )
     return calibration, left_out
@@ -270,8 +206,8 @@ def _learners(found: Sequence[Measured]) -> dict[str, Learner]:
     return {name: one for name, one in LEARNERS.items() if name != "lookup" or 2 * profiled > len(found)}
 
 
-def _spread(predicted_ms: Floats, ms: Floats) -> Spread:
-    (low, high), coverage = spread_of(predicted_ms, ms)
+def _spread(predicted_ms: Floats, ms: Floats, scales: Floats) -> Spread:
+    (low, high), coverage = spread_of(predicted_ms, ms, scales)
     return Spread(low=low, high=high, held_out=compared(predicted_ms, ms, coverage=coverage))
 
 

@@ -21,6 +21,7 @@ from archlab.device.catalog import Device, RunSpec
 from archlab.errors import ArchlabError, DeviceError, four_parts
 from archlab.files import write_text
 from archlab.latency.estimate import Estimate, HeldOut, stretch
+from archlab.latency.familiarity import Familiarity
 from archlab.spec import ArchSpec
 
 __all__ = [
@@ -36,7 +37,8 @@ __all__ = [
     "stored",
 ]
 
-FORMAT = 1
+FORMAT = 2
+"""2: the ends of a spread are for a network that was measured; others' are farther apart (`familiarity`)."""
 
 _RUN = ("runtime", "precision", "batch", "layout", "threads")
 
@@ -80,7 +82,10 @@ class Measured:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Spread:
-    """How wrong a predictor was on networks left out; `low` and `high` are ends of log(measured / predicted)."""
+    """How wrong a predictor was on networks left out; `low` and `high` are ends of log(measured / predicted).
+
+    They are those of a network that was measured; for any other, `Familiarity.scale` says how many times as far apart.
+    """
 
     low: float
     high: float
@@ -249,7 +254,7 @@ def estimate(predictor: str, learner: Learner, trace_: OpTrace, device: Device, 
         _check_run(found, dataclasses.replace(run or RunSpec(**found.run), batch=trace_.batch))
     ms = _trained(found, predictor, learner, device)(trace_)
     spread = found.spreads[predictor]
-    scale = stretch(ms, found.range_ms)
+    scale = _familiar(found).scale(trace_) * stretch(ms, found.range_ms)
     return Estimate(
         ms=ms,
         lo_ms=ms * math.exp(spread.low * scale),
@@ -265,6 +270,11 @@ def estimate(predictor: str, learner: Learner, trace_: OpTrace, device: Device, 
 def _trained(found: Calibration, predictor: str, learner: Learner, device: Device) -> Callable[[OpTrace], float]:
     """Train once for each file as it stands."""
     return learner(found.networks, device, RunSpec(**found.run))
+
+
+@functools.lru_cache(maxsize=16)
+def _familiar(found: Calibration) -> Familiarity:
+    return Familiarity([one.trace for one in found.networks])
 
 
 @functools.lru_cache(maxsize=16)

@@ -13,7 +13,7 @@ from archlab.device.catalog import RunSpec, device
 from archlab.errors import DeviceError
 from archlab.families import published
 from archlab.latency import PREDICTORS, samples
-from archlab.latency.estimate import HeldOut, central, compared, spread_of, stretch
+from archlab.latency.estimate import HeldOut, central, compared, ends_of, spread_of, stretch
 from archlab.latency.samples import Calibration, Measured, Spread, path_of, predictor_for, stored
 
 SPEC = published("edgenext_xx_small").spec.replace(resolution=64)
@@ -132,7 +132,7 @@ def test_it_speaks_for_one_way_of_running():
     [
         lambda doc: "[]",
         lambda doc: "{",
-        lambda doc: json.dumps(doc | {"format": 2}),
+        lambda doc: json.dumps(doc | {"format": 1}),
         lambda doc: json.dumps({k: v for k, v in doc.items() if k != "networks"}),
         lambda doc: json.dumps(doc | {"networks": [doc["networks"][0] | {"ms": -1}]}),
         lambda doc: json.dumps(doc | {"networks": [doc["networks"][0] | {"ms": "inf"}]}),
@@ -150,7 +150,7 @@ def test_a_damaged_file_is_refused(change):
     text = message(lambda: stored(CPU))
     assert text.startswith("cpu.json is no calibration that this version reads; given: ")
     assert text.endswith(
-        "; allowed: files of format 1, written by archlab device calibrate; "
+        "; allowed: files of format 2, written by archlab device calibrate; "
         "calibrate the device again, or remove the file"
     )
 
@@ -175,10 +175,24 @@ def test_few_scores_span_the_interval_and_many_are_cut():
 
 
 def test_the_spread_and_how_often_the_others_would_have_held_each():
-    """Four factors of which the ends lie outside what the other three span."""
-    (low, high), coverage = spread_of([1.0, 1.0, 1.0, 1.0], [0.5, 1.0, 1.1, 2.0])
-    assert (low, high) == pytest.approx((math.log(0.5), math.log(2)))
-    assert coverage == 0.5
+    """Four factors; tables of t say 2.132 for four degrees and 2.353 for three."""
+    (low, high), coverage = spread_of([1.0, 1.0, 1.0, 1.0], [math.exp(-1), math.exp(0.1), math.exp(-0.1), math.e])
+    assert (low, high) == pytest.approx((-2.132 * math.sqrt(0.505), 2.132 * math.sqrt(0.505)), rel=1e-3)
+    assert coverage == 1.0
+    (_, high), coverage = spread_of([1.0] * 4, [1.0, 1.0, 1.0, math.e])
+    assert (high, coverage) == (pytest.approx(2.132 / 2, rel=1e-3), 0.75)
+
+
+def test_many_scores_are_cut_at_their_quantiles_few_go_by_their_size():
+    many = np.arange(39) / 10
+    assert ends_of(many) == central(many)
+    assert ends_of(many[:38])[0] == -ends_of(many[:38])[1]
+
+
+def test_a_network_that_was_harder_to_predict_counts_by_as_much_less():
+    plain, _ = spread_of([1.0] * 4, [math.exp(one) for one in (-0.2, 0.1, 0.3, -0.1)])
+    scaled, _ = spread_of([1.0] * 4, [math.exp(one) for one in (-0.4, 0.1, 0.9, -0.1)], [2.0, 1.0, 3.0, 1.0])
+    assert scaled == pytest.approx(plain)
 
 
 def test_the_stretch():
