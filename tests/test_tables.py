@@ -15,6 +15,8 @@ TABLES = {
             "bench",
             "checks",
             "edgenext_ablation",
+            "memory",
+            "mixes",
             "msra_ablation",
             "paper",
             "rows",

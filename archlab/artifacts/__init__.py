@@ -14,6 +14,7 @@ from archlab.artifacts import (
     mit_table1,
     mit_table2,
     msra_fig2,
+    msra_fig3,
     msra_fig7,
     msra_table1,
     msra_table2,
@@ -39,6 +40,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "msra_table2": msra_table2.ARTIFACT,
     "msra_table6": msra_table6.ARTIFACT,
     "msra_fig2": msra_fig2.ARTIFACT,
+    "msra_fig3": msra_fig3.ARTIFACT,
     "msra_fig7": msra_fig7.ARTIFACT,
     "convnext_table1": convnext_table1.ARTIFACT,
 }
