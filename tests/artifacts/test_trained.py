@@ -1,0 +1,56 @@
+"""Accuracies of small networks: read strictly, matched by the network, with Student's interval."""
+
+from pathlib import Path
+
+import pytest
+
+from archlab.artifacts.rows import NEEDS_COMPUTE, Lack
+from archlab.artifacts.trained import Score, Trained, read, score
+from archlab.errors import StudyError
+from archlab.families import published
+
+SPEC = published("edgenext_xx_small").spec
+
+
+def run(top1: float, *, seed: int = 0, epochs: int = 30, side: int = 64, classes: int = 50) -> Trained:
+    digest = SPEC.replace(resolution=side, classes=classes).digest
+    return Trained(net="n", digest=digest, data="tiny50", resolution=side, epochs=epochs, seed=seed, top1=top1)
+
+
+def test_the_interval_is_students() -> None:
+    """60, 61, 62: mean 61, deviation 1, t(0.975, 2) = 4.3027, so ± 4.3027 / √3 = 2.4842."""
+    found = score([run(60.0), run(61.0, seed=1), run(62.0, seed=2)], SPEC)
+    assert isinstance(found, Score)
+    assert (found.top1, found.runs) == (61.0, 3)
+    assert found.ci95 == pytest.approx((61 - 2.48414, 61 + 2.48414), abs=1e-4)
+    assert found.source == "trained: tiny50 at 64 px, 30 epochs, 3 seeds"
+
+
+def test_one_seed_has_no_interval_and_the_longest_training_counts() -> None:
+    found = score([run(60.0, epochs=1), run(70.0, epochs=40), run(50.0, epochs=1, seed=1)], SPEC)
+    assert isinstance(found, Score)
+    assert (found.top1, found.ci95, found.runs) == (70.0, None, 1)
+
+
+def test_another_network_does_not_count() -> None:
+    other = published("edgenext_x_small").spec
+    assert score([run(60.0)], other) == Lack(verdict=NEEDS_COMPUTE, what="networks trained at small scale")
+    assert isinstance(score([], SPEC), Lack)
+
+
+def test_reading(tmp_path: Path) -> None:
+    assert read(tmp_path) == ()
+    path = tmp_path / "results.csv"
+    path.write_text(
+        "net,data,resolution,epochs,seed,params,macs,top1,seconds,digest\nn,tiny50,64,30,2,1,1,61.5,9,abc\n"
+    )
+    assert read(tmp_path) == (
+        Trained(net="n", digest="abc", data="tiny50", resolution=64, epochs=30, seed=2, top1=61.5),
+    )
+
+
+@pytest.mark.parametrize("text", ["net,top1\nn,61\n", "net,data,resolution,epochs,seed,top1,digest\nn,d,64,x,0,1,a\n"])
+def test_a_damaged_table_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "results.csv").write_text(text)
+    with pytest.raises(StudyError, match=r"cannot be read; given: .*; allowed: columns net, data.*; write it again"):
+        read(tmp_path)
