@@ -14,6 +14,7 @@ from archlab.artifacts.artifact import reproduce as run_again
 from archlab.artifacts.bench import Bench
 from archlab.device.catalog import device as find_device
 from archlab.errors import PlanError, four_parts, unknown_name
+from archlab.training.data import load_data
 
 __all__ = ["TRAINED", "Reproduction", "artifact_rows", "reproduce"]
 
@@ -73,6 +74,7 @@ def reproduce(
     runtime: str | None = None,
     threads: int | None = None,
     trained: str | Path | None = None,
+    data: str | Path | None = None,
     tell: Callable[[str], object] = lambda line: None,
 ) -> Any:
     """Run a table or figure of a paper again.
@@ -83,6 +85,8 @@ def reproduce(
         runtime: A runtime of the device; None takes its first one, or the one that the artifact asks for.
         threads: CPU threads; None is one.
         trained: A folder with the `results.csv` of networks trained at small scale; None takes `studies/trained`.
+        data: The images that those networks were trained on, for the artifacts that look at their weights:
+            ``cifar10:DIR`` or an ``.npz``; None leaves these out.
         tell: Hears what is going on.
 
     Returns:
@@ -106,8 +110,15 @@ def reproduce(
                 do="name a device, e.g. cpu",
             )
         )
-    place = None if device is None else find_device(device)
-    bench = Bench(device=place, options=options, trained=trained_rows.read(_folder(trained)), tell=tell)
+    folder = _folder(trained)
+    bench = Bench(
+        device=None if device is None else find_device(device),
+        options=options,
+        trained=trained_rows.read(folder),
+        folder=folder,
+        data=None if data is None else load_data(data),
+        tell=tell,
+    )
     return Reproduction(run_again(ARTIFACTS[name], bench))
 
 

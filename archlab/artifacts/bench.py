@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -20,6 +21,7 @@ from archlab.model import timm_gate
 from archlab.model.build import build
 from archlab.model.deploy import deploy
 from archlab.spec import ArchSpec
+from archlab.training.dataset import Dataset
 
 __all__ = ["Bench", "Net", "Timer", "of_spec", "of_timm"]
 
@@ -60,12 +62,15 @@ class Bench:
     """What there is to compute with.
 
     `device` None measures nothing; `options` are those of `run_for` (runtime, precision, threads, max_s). `timer`
-    takes the times; `trained` are networks trained at small scale; `tell` hears what is going on.
+    takes the times; `trained` are networks trained at small scale, `folder` is where their specs and weights lie and
+    `data` are the images they were trained on; `tell` hears what is going on.
     """
 
     device: Device | None = None
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     trained: tuple[Trained, ...] = ()
+    folder: Path | None = None
+    data: Dataset | None = None
     timer: Timer | None = None
     tell: Callable[[str], object] = lambda line: None
 

@@ -37,6 +37,9 @@ def run(
     trained: Annotated[
         str | None, typer.Option("--trained", help="Folder of networks trained at small scale: studies/trained.")
     ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="Images those networks were trained on: cifar10:DIR, or an .npz.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a table or figure of a paper again: the paper's value beside ours, and a verdict in words."""
@@ -46,7 +49,8 @@ def run(
         rows = artifact_rows()
         return emit(rows) if json else table("", _LIST, rows)
     place = None if count_only else device
-    document = reproduce(name, device=place, runtime=runtime, threads=threads, trained=trained, tell=note).to_dict()
+    found = reproduce(name, device=place, runtime=runtime, threads=threads, trained=trained, data=data, tell=note)
+    document = found.to_dict()
     if json:
         return emit(document)
     typer.echo(document["source"])
