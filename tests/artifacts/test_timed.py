@@ -53,11 +53,13 @@ def test_nothing_is_measured_without_a_device() -> None:
 def test_a_time_has_its_source_and_its_quality() -> None:
     bench = Bench(device=CPU, options={"threads": 2}, timer=lambda works, device, run: [_turn(3.0, "noisy")])
     fields = bench.times({"a": of_spec(published("edgenext_xx_small").spec)}, batch=4)["a"]
-    assert fields == {"ours": 3.0, "ours_ci95": (2.97, 3.03), "ours_source": "measured:ort@cpu, noisy"}
+    assert fields["ours"] == 3.0
+    assert fields["ours_ci95"] == pytest.approx((2.97, 3.03))
+    assert fields["ours_source"] == "measured:ort@cpu, noisy"
 
 
 def test_edgenext_table3_judges_the_order() -> None:
-    """Networks in the order EdgeNeXt XXS XS S, MobileViT XXS XS S, each slower than the one before in the paper's way."""
+    """In the order EdgeNeXt XXS XS S, MobileViT XXS XS S: the Nano's own times, and the opposite."""
     papers = [19.3, 31.6, 48.8, 21.0, 35.1, 53.0]
     bench = Bench(device=CPU, timer=Timer(lambda i, run: papers[i]))
     outcome = reproduce(ARTIFACTS["edgenext_table3"], bench)

@@ -64,7 +64,7 @@ def test_trained_networks_are_read(answer: Answer, tmp_path: Path) -> None:
         (("edgenext_table1", "--trained", "nowhere"), "no such folder of trained networks; given: nowhere; "),
         (
             ("edgenext_table1", "--count-only", "--threads", 2),
-            "threads without a device says nothing; given: threads 2",
+            "threads without a device says nothing; given: threads",
         ),
         (("edgenext_table10", "--device", "orin"), "device 'orin' cannot be measured: nothing answers for it"),
         (("edgenext_table10", "--runtime", "tensorflow"), "no runtime 'tensorflow'"),

@@ -49,7 +49,7 @@ def test_medians_and_counts() -> None:
 def test_the_order_is_turned_round() -> None:
     machine = Machine()
     turns([machine.block("a", 10.0), machine.block("b", 20.0)], RUN, clock=machine.clock)
-    assert "".join(machine.order[-10:]).replace("aa", "a|a").replace("bb", "b|b").startswith(("ab|b", "a|ab", "b|ba"))
+    assert "".join(machine.order[-8:]) in ("abbaabba", "baabbaab")
 
 
 def test_a_drift_falls_on_all_alike() -> None:
