@@ -133,7 +133,7 @@ def why(ms_change: float, verdict: str, before: Cost, after: Cost) -> str:
     causes = [n for n, move in moves.items() if move * ms_change > 0 and abs(move) >= _LEVEL / 2]
     head = f"MACs {_percent(macs)}: "
     if not causes:
-        return head + f"neither kernels nor traffic say so ({told}); the same kernels run differently at these shapes"
+        return head + f"{told} do not say so; kernels of the same size take another time (another function or shape)"
     return head + "it goes with " + ", ".join(f"{_WORDS[name]} {_percent(moves[name])}" for name in causes)
 
 
@@ -228,6 +228,10 @@ def _named(row: dict[str, Any]) -> str:
     )
 
 
+def _at(place: str) -> str:
+    return "" if place == "network" else f" ({place})"
+
+
 def _percent(part: float) -> str:
     return f"{100 * part:+.1f} %"
 
@@ -239,7 +243,7 @@ def _figure(rows: pd.DataFrame) -> Any:
             group=row["knob"],
             x=100 * row["macs_change"],
             y=100 * row["ms_change"],
-            label=f"{row['knob']} {row['place'].removeprefix('stage ').replace('network', '')} → {row['after']}",
+            label=f"{row['knob']}{_at(row['place'])} → {row['after']}",
             is_hollow=row["verdict"] == "level",
         )
         for row in table
