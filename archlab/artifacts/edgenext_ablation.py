@@ -17,7 +17,7 @@ from archlab.spec import ArchSpec
 __all__ = ["LATENCY", "MACS", "PARAMS", "TOP1", "Knobs", "real_of", "rows_of", "size_of", "small_of"]
 
 PARAMS, MACS, LATENCY, TOP1 = "params", "macs", "latency", "top1"
-_SMALL_SIDE = 64
+_SMALL_SIDE, _SMALL_CLASSES = 64, 50
 _BASE, _SMALL_BASE = "edgenext_small", "edgenext_xx_small"
 _SDTA = tuple(f"sdta_{i}" for i in range(4))
 
@@ -42,7 +42,7 @@ def _small(knobs: Knobs) -> ArchSpec:
     for i, name in enumerate(_SDTA):
         if turned.get(name) == base[i]:
             turned[name] = depths[i]
-    return edgenext.make(**{**small.axes, "resolution": _SMALL_SIDE, **turned})
+    return edgenext.make(**{**small.axes, "resolution": _SMALL_SIDE, "classes": _SMALL_CLASSES, **turned})
 
 
 def rows_of(bench: Bench, settings: Mapping[str, Knobs], small: Mapping[str, ArchSpec]) -> tuple[Row, ...]:
