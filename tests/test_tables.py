@@ -15,11 +15,13 @@ TABLES = {
             "bench",
             "checks",
             "edgenext_ablation",
+            "kept",
             "memory",
             "mixes",
             "msra_ablation",
             "paper",
             "rows",
+            "small_scale",
             "throughput",
             "trained",
             "verdict",
@@ -64,6 +66,7 @@ TABLES = {
         },
     ),
     "proxy": ("PROXIES", set()),
+    "analysis": ("ANALYSES", {"attention", "finding", "intervals", "knobs", "shares"}),
 }
 """Room → (its table, files that are plumbing of the room and no entry)."""
 

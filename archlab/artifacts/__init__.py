@@ -15,6 +15,8 @@ from archlab.artifacts import (
     mit_table2,
     msra_fig2,
     msra_fig3,
+    msra_fig4,
+    msra_fig5,
     msra_fig7,
     msra_table1,
     msra_table2,
@@ -41,6 +43,8 @@ ARTIFACTS: dict[str, Artifact] = {
     "msra_table6": msra_table6.ARTIFACT,
     "msra_fig2": msra_fig2.ARTIFACT,
     "msra_fig3": msra_fig3.ARTIFACT,
+    "msra_fig4": msra_fig4.ARTIFACT,
+    "msra_fig5": msra_fig5.ARTIFACT,
     "msra_fig7": msra_fig7.ARTIFACT,
     "convnext_table1": convnext_table1.ARTIFACT,
 }
