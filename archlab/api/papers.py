@@ -12,9 +12,11 @@ from archlab.artifacts import trained as trained_rows
 from archlab.artifacts.artifact import Outcome
 from archlab.artifacts.artifact import reproduce as run_again
 from archlab.artifacts.bench import Bench
+from archlab.artifacts.small_scale import train_small
 from archlab.device.catalog import device as find_device
 from archlab.errors import PlanError, four_parts, unknown_name
 from archlab.training.data import load_data
+from archlab.training.dataset import Dataset
 
 __all__ = ["TRAINED", "Reproduction", "artifact_rows", "reproduce"]
 
@@ -75,6 +77,9 @@ def reproduce(
     threads: int | None = None,
     trained: str | Path | None = None,
     data: str | Path | None = None,
+    train: bool = False,
+    epochs: int = 1,
+    seed: int = 0,
     tell: Callable[[str], object] = lambda line: None,
 ) -> Any:
     """Run a table or figure of a paper again.
@@ -86,7 +91,10 @@ def reproduce(
         threads: CPU threads; None is one.
         trained: A folder with the `results.csv` of networks trained at small scale; None takes `studies/trained`.
         data: The images that those networks were trained on, for the artifacts that look at their weights:
-            ``cifar10:DIR`` or an ``.npz``; None leaves these out.
+            ``cifar10:DIR`` or an ``.npz``; None leaves these out. With `train`, what to train on.
+        train: Train the artifact's small networks first, into the folder `trained`.
+        epochs: Passes over the images, with `train`; one is a smoke test and no result.
+        seed: Of the training; a verdict on accuracy needs several seeds, one call each.
         tell: Hears what is going on.
 
     Returns:
@@ -110,16 +118,32 @@ def reproduce(
                 do="name a device, e.g. cpu",
             )
         )
+    images = None if data is None else load_data(data)
+    if train:
+        _train(name, images, trained, epochs=epochs, seed=seed, tell=tell)
     folder = _folder(trained)
     bench = Bench(
         device=None if device is None else find_device(device),
         options=options,
         trained=trained_rows.read(folder),
         folder=folder,
-        data=None if data is None else load_data(data),
+        data=images,
         tell=tell,
     )
     return Reproduction(run_again(ARTIFACTS[name], bench))
+
+
+def _train(name: str, images: Dataset | None, trained: str | Path | None, **options: Any) -> None:
+    if images is None or trained is None:
+        raise PlanError(
+            four_parts(
+                "training needs images and a folder",
+                given=f"{'no data' if images is None else 'data'}, {'no folder' if trained is None else 'a folder'}",
+                allowed="data (digits, cifar10:DIR, a folder, an .npz) and trained, the folder of what is trained",
+                do="name both, e.g. --train --data digits --trained small",
+            )
+        )
+    train_small(ARTIFACTS[name], images, Path(trained), **options)
 
 
 def _folder(trained: str | Path | None) -> Path:

@@ -16,15 +16,16 @@ from archlab.artifacts.rows import NEEDS_COMPUTE, Lack
 from archlab.errors import StudyError, four_parts
 from archlab.spec import ArchSpec
 
-__all__ = ["Score", "Trained", "read", "score"]
+__all__ = ["RESULTS", "Score", "Trained", "read", "score"]
 
+RESULTS = "results.csv"
 _CLASSES = (10, 50, 100, 200, 1000)
 _COLUMNS = ("net", "data", "resolution", "epochs", "seed", "top1", "digest")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
-    """One training run: top-1 in % on `data` at `resolution` px after `epochs`."""
+    """One training run: top-1 in % on `data` at `resolution` px after `epochs`; None where the table does not say."""
 
     net: str
     digest: str
@@ -33,6 +34,8 @@ class Trained:
     epochs: int
     seed: int
     top1: float
+    images: int | None = None
+    classes: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +54,7 @@ def read(folder: Path) -> tuple[Trained, ...]:
     Raises:
         StudyError: If a column is missing or holds no number.
     """
-    path = folder / "results.csv"
+    path = folder / RESULTS
     if not path.is_file():
         return ()
     with path.open(newline="", encoding="utf-8") as file:
@@ -79,22 +82,27 @@ def score(trained: Sequence[Trained], spec: ArchSpec) -> Score | Lack:
     digests = {
         (side, spec.replace(resolution=side, classes=classes).digest)
         for side in {row.resolution for row in trained}
-        for classes in (spec.classes, *_CLASSES)
+        for classes in {spec.classes, *_CLASSES, *(row.classes for row in trained if row.classes)}
     }
     found = [row for row in trained if (row.resolution, row.digest) in digests]
     if not found:
         return Lack(verdict=NEEDS_COMPUTE, what="networks trained at small scale")
-    longest = max(found, key=lambda row: (row.epochs, row.data, row.resolution))
-    way = (longest.data, longest.resolution, longest.epochs)
-    tops = [row.top1 for row in found if (row.data, row.resolution, row.epochs) == way]
+    longest = max(found, key=lambda row: (row.epochs * (row.images or 1), row.data, row.resolution))
+    tops = [row.top1 for row in found if _way(row) == _way(longest)]
     mean = sum(tops) / len(tops)
+    images = f" of {longest.images} images" if longest.images else ""
     seeds = f"{len(tops)} seed{'s' if len(tops) > 1 else ''}"
     return Score(
         top1=mean,
         ci95=_interval(tops, mean),
         runs=len(tops),
-        source=f"trained: {longest.data} at {longest.resolution} px, {longest.epochs} epochs, {seeds}",
+        source=f"trained: {longest.data} at {longest.resolution} px, {longest.epochs} epochs{images}, {seeds}",
     )
+
+
+def _way(row: Trained) -> tuple[object, ...]:
+    """What two seeds of one network must share."""
+    return (row.digest, row.data, row.images, row.resolution, row.epochs)
 
 
 def _interval(tops: Sequence[float], mean: float) -> tuple[float, float] | None:
@@ -115,4 +123,6 @@ def _trained(row: dict[str, str]) -> Trained:
         epochs=int(row["epochs"]),
         seed=int(row["seed"]),
         top1=float(row["top1"]),
+        images=int(row["images"]) if row.get("images") else None,
+        classes=int(row["classes"]) if row.get("classes") else None,
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archlab.cli.options import Runtime, Threads
+from archlab.cli.options import Runtime, Seed, Threads
 from archlab.cli.output import Json, emit, note, table
 
 __all__ = ["register"]
@@ -40,6 +40,9 @@ def run(
     data: Annotated[
         str | None, typer.Option("--data", help="Images those networks were trained on: cifar10:DIR, or an .npz.")
     ] = None,
+    train: Annotated[bool, typer.Option("--train", help="Train the small networks first, into --trained.")] = False,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the images, with --train.")] = 1,
+    seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """Run a table or figure of a paper again: the paper's value beside ours, and a verdict in words."""
@@ -49,8 +52,18 @@ def run(
         rows = artifact_rows()
         return emit(rows) if json else table("", _LIST, rows)
     place = None if count_only else device
-    found = reproduce(name, device=place, runtime=runtime, threads=threads, trained=trained, data=data, tell=note)
-    document = found.to_dict()
+    document = reproduce(
+        name,
+        device=place,
+        runtime=runtime,
+        threads=threads,
+        trained=trained,
+        data=data,
+        train=train,
+        epochs=epochs,
+        seed=seed,
+        tell=note,
+    ).to_dict()
     if json:
         return emit(document)
     typer.echo(document["source"])

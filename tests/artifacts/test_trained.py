@@ -1,5 +1,6 @@
 """Accuracies of small networks: read strictly, matched by the network, with Student's interval."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,21 @@ def test_one_seed_has_no_interval_and_the_longest_training_counts() -> None:
     found = score([run(60.0, epochs=1), run(70.0, epochs=40), run(50.0, epochs=1, seed=1)], SPEC)
     assert isinstance(found, Score)
     assert (found.top1, found.ci95, found.runs) == (70.0, None, 1)
+
+
+def test_the_images_are_part_of_the_way() -> None:
+    """Twenty epochs of 100 images are less than three of 1000; the latter's two seeds count."""
+    few = dataclasses.replace(run(40.0, epochs=20), images=100)
+    many = [dataclasses.replace(run(top1, epochs=3, seed=int(top1)), images=1000) for top1 in (60.0, 62.0)]
+    found = score([few, *many], SPEC)
+    assert isinstance(found, Score)
+    assert (found.top1, found.runs) == (61.0, 2)
+    assert found.source == "trained: tiny50 at 64 px, 3 epochs of 1000 images, 2 seeds"
+
+
+def test_classes_that_the_table_names_are_known() -> None:
+    odd = dataclasses.replace(run(60.0, classes=7), classes=7)
+    assert isinstance(score([odd], SPEC), Score)
 
 
 def test_another_network_does_not_count() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import archlab as al
@@ -66,6 +67,11 @@ def test_trained_networks_are_read(answer: Answer, tmp_path: Path) -> None:
             ("edgenext_table1", "--count-only", "--threads", 2),
             "threads without a device says nothing; given: threads",
         ),
+        (
+            ("edgenext_table10", "--train"),
+            "training needs images and a folder; given: no data, no folder; allowed: data",
+        ),
+        (("edgenext_table1", "--train", "--data", "digits", "--trained", "x"), "edgenext_table1 has no small networks"),
         (("edgenext_table10", "--device", "orin"), "device 'orin' cannot be measured: nothing answers for it"),
         (("edgenext_table10", "--runtime", "tensorflow"), "no runtime 'tensorflow'"),
     ],
@@ -86,3 +92,19 @@ def test_from_python() -> None:
     assert set(found.table().columns) >= {"setting", "metric", "paper", "ours"}
     assert list(found.claims().columns) == ["claim", "verdict", "detail"]
     assert list(al.reproduce().columns) == ["artifact", "source", "needs"]
+
+
+def test_the_small_networks_are_trained_once(run: Run, answer: Answer, tmp_path: Path) -> None:
+    """One epoch on a handful of images: the column has values, of one seed, on which no verdict rests."""
+    images = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "few.npz", images=images, labels=np.arange(24) % 2)
+    argv = ("reproduce", "edgenext_table10", "--count-only", "--train")
+    argv += ("--data", str(tmp_path / "few.npz"), "--trained", str(tmp_path / "small"))
+    document = answer(*argv)
+    scores = [row for row in document["rows"] if row["metric"] == "top1"]
+    assert all(0 <= row["ours"] <= 100 and row["runs"] == 1 and row["ours_ci95"] is None for row in scores)
+    assert (document["verdict"], document["because"].endswith("of one seed")) == ("needs compute", True)
+    before = (tmp_path / "small" / "results.csv").read_text()
+    assert "training:" not in run(*argv)[2]
+    assert (tmp_path / "small" / "results.csv").read_text() == before
+    assert before.count("\n") == 3
