@@ -30,7 +30,7 @@ from archlab.model.build import build
 from archlab.model.deploy import deploy
 from archlab.model.export import to_onnx
 
-__all__ = ["NEAR_SHARE", "NETWORK", "Witness", "Witnessed", "witness_of"]
+__all__ = ["NEAR_SHARE", "NETWORK", "Witness", "Witnessed", "handle", "witness_of"]
 
 NETWORK = "efficientvit_b0"
 NEAR_SHARE = 0.05
@@ -99,23 +99,23 @@ def witness_of(
         return None
     cache = MeasurementCache() if cache is None else cache
     name = hashlib.sha256(json.dumps([NETWORK, granted, dict(fingerprint)], sort_keys=True).encode()).hexdigest()
-    handle = _handle()
-    return Witness(lambda: _read_ms(handle), cache.readings(name), lambda ms: cache.keep_reading(name, ms))
+    ready = handle()
+    return Witness(lambda: _read_ms(ready), cache.readings(name), lambda ms: cache.keep_reading(name, ms))
 
 
-def _read_ms(handle: OrtHandle) -> float:
-    cpu_ns = handle.run(_RUNS).cpu_ns
+def _read_ms(ready: OrtHandle) -> float:
+    cpu_ns = ready.run(_RUNS).cpu_ns
     assert cpu_ns is not None
     return float(np.median(cpu_ns)) / 1e6
 
 
 @functools.cache
-def _handle() -> OrtHandle:
-    """The witness, ready to run; made once per process."""
+def handle() -> OrtHandle:
+    """Make the witness's network ready to run, once per process."""
     spec = published(NETWORK).spec
     module = deploy(build(spec))
     shape = (1, 3, spec.resolution, spec.resolution)
     work = Workload(module=module, onnx=to_onnx(module, shape), input_shape=shape)
-    handle = OrtBackend().prepare(work, DEVICES["cpu"], RunSpec())
-    handle.run(_RUNS)
-    return handle
+    made = OrtBackend().prepare(work, DEVICES["cpu"], RunSpec())
+    made.run(_RUNS)
+    return made

@@ -45,7 +45,7 @@ def test_what_it_took_is_kept_and_told() -> None:
 def test_the_history_lies_in_the_cache_by_machine_and_precedence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(witness_module, "_handle", lambda: None)
+    monkeypatch.setattr(witness_module, "handle", lambda: None)
     monkeypatch.setattr(witness_module, "_read_ms", lambda handle: 4.0)
     cache = MeasurementCache(tmp_path / "m.sqlite")
 
