@@ -24,7 +24,7 @@ from archlab.training.loop import train as train_module
 from archlab.training.plan import TrainPlan
 from archlab.training.progress import TrainProgress, TrainResult
 
-__all__ = ["Training", "train"]
+__all__ = ["Training", "show_training", "train"]
 
 _EVERY_S = 10.0
 
@@ -134,7 +134,7 @@ def train(
     if weights is not None:
         weights_file.load(module, Path(weights), family=target.family)
     spec_path = _write_spec(spec, out)
-    with _show_progress() as show:
+    with show_training() as show:
         result = train_module(module, dataset, plan, out=out, on_progress=show)
     return Training(model, spec, spec_path, result)
 
@@ -179,7 +179,7 @@ def _write_spec(spec: ArchSpec, out: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _show_progress() -> Iterator[Callable[[TrainProgress], None]]:
+def show_training() -> Iterator[Callable[[TrainProgress], None]]:
     """A bar on a terminal, a plain line now and then elsewhere; both on stderr."""
     console = Console(stderr=True)
     if not console.is_terminal:

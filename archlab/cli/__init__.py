@@ -20,6 +20,7 @@ from archlab.cli import (
     models,
     profile,
     proxy,
+    prune,
     report,
     reproduce,
     search,
@@ -46,7 +47,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (models, profile, measure, analyze, search, report, reproduce, train, export, worker, doctor, demo):
+for command in (
+    models,
+    profile,
+    measure,
+    analyze,
+    search,
+    report,
+    reproduce,
+    train,
+    prune,
+    export,
+    worker,
+    doctor,
+    demo,
+):
     command.register(app)
 for group in (space, device, proxy):
     group.register(app)

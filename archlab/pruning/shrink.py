@@ -29,7 +29,9 @@ __all__ = ["Keep", "Kept", "Macs", "Pruned", "Speedup", "Target", "kept_rows", "
 class Target(Protocol):
     """How far to prune: the size of a candidate, 1 for the whole network, and the size to come down to."""
 
-    goal: float
+    @property
+    def goal(self) -> float:
+        """The relative size to come down to."""
 
     def size(self, layout: Layout, gone: frozenset[int]) -> float:
         """Give the relative size of the network without the labels `gone`."""

@@ -1,0 +1,212 @@
+"""Make a trained network smaller: which of its channels can go, and what is left as a spec with weights."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from archlab.api.arguments import checked
+from archlab.api.clock import Clock
+from archlab.api.exporting import spec_yaml
+from archlab.api.target import resolve
+from archlab.api.training import show_training
+from archlab.cost.count import count
+from archlab.cost.trace import trace
+from archlab.errors import PlanError, SpecError, four_parts, unknown_name
+from archlab.files import write_text
+from archlab.model import weights as weights_file
+from archlab.model.build import Backbone, build
+from archlab.model.export import save_safetensors
+from archlab.pruning.importance import CRITERIA, Batches, Importance, magnitude, random, taylor
+from archlab.pruning.shrink import Keep, Macs, Pruned, Speedup, Target
+from archlab.pruning.shrink import prune as prune_module
+from archlab.spec import ArchSpec
+from archlab.training.data import load_data
+from archlab.training.dataset import Dataset
+from archlab.training.loop import train
+from archlab.training.plan import TrainPlan
+from archlab.training.progress import TrainResult
+from archlab.training.scoring import evaluate
+
+__all__ = ["Pruning", "prune"]
+
+_BATCH = 32
+_DEFAULT_KEEP = 0.7
+_FINETUNE_LR = 5e-4
+"""Half of what a training from random weights starts from."""
+
+
+class Pruning:
+    """What `prune` gives: the smaller network, what it kept, and where its files are."""
+
+    def __init__(self, model: str, found: Pruned, out: Path, facts: dict[str, Any]) -> None:
+        self.model, self.spec, self.module, self.out = model, found.spec, found.module, out
+        self._kept, self._facts = found.kept, facts
+
+    @property
+    def kept(self) -> pd.DataFrame:
+        """One row per stage and role: channels before and after, and the share kept."""
+        return pd.DataFrame(
+            [{"stage": k.stage, "role": k.role, "before": k.before, "after": k.after, "share": k.share}
+             for k in self._kept]
+        )  # fmt: skip
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a fine-tuning that was asked for is done; after an interrupt the same call goes on."""
+        return bool(self._facts["is_finished"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON."""
+        rows = [{"stage": k.stage, "role": k.role, "before": k.before, "after": k.after} for k in self._kept]
+        return {"model": self.model, **self._facts, "kept": rows}
+
+
+@checked
+def prune(
+    model: str,
+    *,
+    data: str | Path,
+    out: str | Path,
+    weights: str | Path | None = None,
+    keep: float | None = None,
+    macs: float | None = None,
+    speedup: float | None = None,
+    device: str | None = None,
+    runtime: str | None = None,
+    finetune_epochs: int = 0,
+    criterion: str = "taylor",
+    images: int = 256,
+    seed: int = 0,
+) -> Pruning:
+    """Prune a network by first-order Taylor importance; its resolution and classes stay.
+
+    What comes out builds from `OUT/spec.yaml` alone, whose path is a MODEL for every other call, with the weights of
+    `OUT/weights.safetensors`.
+
+    Args:
+        model: A published name, a spec file or STUDY_DIR:DIGEST.
+        data: Labelled images: ``digits``, ``cifar10:DIR``, a folder by class, or an ``.npz``.
+        out: Folder of `spec.yaml`, `weights.safetensors` and `kept.csv`.
+        weights: A safetensors file; None draws random weights, whose ranking means little.
+        keep: Share of the prunable channels to keep; 0.7 where no target is given.
+        macs: Share of the multiply-adds to keep.
+        speedup: How many times faster than the whole network, on `device`.
+        device: Where the speed-up holds, measured if it can be reached, else estimated; None takes ``cpu``.
+        runtime: Of the device; None takes its first one.
+        finetune_epochs: Passes over the training images afterwards; 0 leaves the weights as they were cut.
+        criterion: ``taylor``, or ``magnitude`` and ``random`` to compare with.
+        images: How many images the importance is averaged over, and how many held-out ones are scored.
+        seed: Of the order of the images, and of what is drawn.
+
+    Raises:
+        PlanError: For data that do not fit, or a target that is none or out of reach.
+        SpecError: For a network without a spec or a classifier.
+    """
+    folder = Path(out)
+    clock = Clock(device or "cpu", runtime) if speedup is not None else None
+    target = _target(keep, macs, speedup, clock)
+    network = resolve(model)
+    spec = _spec_of(model, network.spec)
+    dataset = _fitting(load_data(data, side=spec.resolution), spec)
+    module = build(spec, seed=seed)
+    if weights is not None:
+        weights_file.load(module, Path(weights), family=network.family)
+    module.eval()
+    batches = list(dataset.first(images).batches(_BATCH, spec.resolution, seed))
+    found = prune_module(spec, module, _importance(criterion, batches, seed), target)
+    spec_path, weights_path = folder / "spec.yaml", folder / "weights.safetensors"
+    write_text(spec_path, spec_yaml(found.spec))
+    facts: dict[str, Any] = {"spec": str(spec_path), "weights": str(weights_path)}
+    facts |= _sizes(spec, found.spec) | {"top1": _scores(dataset, images, module, found.module)}
+    if clock is not None:
+        facts["latency"] = _latency(clock, spec, found.spec)
+    tuned = _finetune(found, dataset, folder, finetune_epochs, seed)
+    facts["is_finished"] = tuned is None or tuned.is_finished
+    if tuned is not None:
+        facts["top1"]["finetuned"] = tuned.top1
+    save_safetensors(found.module.cpu(), weights_path)
+    answer = Pruning(model, found, folder, facts)
+    write_text(folder / "kept.csv", answer.kept.to_csv(index=False))
+    return answer
+
+
+def _target(keep: float | None, macs: float | None, speedup: float | None, clock: Clock | None) -> Target:
+    given = {name: value for name, value in (("keep", keep), ("macs", macs), ("speedup", speedup)) if value is not None}
+    if len(given) > 1:
+        raise PlanError(
+            four_parts(
+                "pruning has one target",
+                given=", ".join(f"{name} {value}" for name, value in given.items()),
+                allowed="one of keep, macs, speedup",
+                do="leave the others out",
+            )
+        )
+    if speedup is not None and clock is not None:
+        return Speedup(goal=1 / speedup if speedup > 0 else 0.0, clock=clock)
+    return Macs(goal=macs) if macs is not None else Keep(goal=_DEFAULT_KEEP if keep is None else keep)
+
+
+def _spec_of(model: str, spec: ArchSpec | None) -> ArchSpec:
+    if spec is None or spec.head is None or not spec.classes:
+        raise SpecError(
+            four_parts(
+                "no network of archlab to prune"
+                if spec is None
+                else "pruning reads a loss, and the network has no head",
+                given=model,
+                allowed="a published name, a spec file with a head, or STUDY_DIR:DIGEST",
+                do="choose another model",
+            )
+        )
+    return spec
+
+
+def _fitting(dataset: Dataset, spec: ArchSpec) -> Dataset:
+    """The data, as labels of the network's classes."""
+    if dataset.classes > spec.classes:
+        raise PlanError(
+            four_parts(
+                "the data have more classes than the network",
+                given=f"{dataset.classes} classes in {dataset.name}",
+                allowed=f"at most {spec.classes}",
+                do="choose the data that the network was trained on, or train it on these: archlab train",
+            )
+        )
+    return dataclasses.replace(dataset, classes=spec.classes)
+
+
+def _importance(criterion: str, batches: Batches, seed: int) -> Importance:
+    if criterion not in CRITERIA:
+        raise unknown_name("criterion of pruning", criterion, CRITERIA)
+    return {"taylor": lambda: taylor(batches), "magnitude": magnitude, "random": lambda: random(seed)}[criterion]()
+
+
+def _sizes(before: ArchSpec, after: ArchSpec) -> dict[str, Any]:
+    whole, left = count(trace(before)), count(trace(after))
+    return {
+        "digest": after.digest,
+        "macs": left.macs,
+        "params": left.params,
+        "before": {"digest": before.digest, "macs": whole.macs, "params": whole.params},
+    }
+
+
+def _scores(dataset: Dataset, images: int, before: Backbone, after: Backbone) -> dict[str, float]:
+    """Share of right answers (%) on the first held-out images, with all channels and with those that are kept."""
+    held_out = dataset.first(1, images)
+    side = before.spec.resolution
+    return {"before": evaluate(before, held_out, side)[1], "after": evaluate(after, held_out, side)[1]}
+
+
+def _latency(clock: Clock, before: ArchSpec, after: ArchSpec) -> dict[str, Any]:
+    return {"before_ms": clock(before), "after_ms": clock(after), "device": clock.place.name, "source": clock.source}
+
+
+def _finetune(found: Pruned, dataset: Dataset, folder: Path, epochs: int, seed: int) -> TrainResult | None:
+    if epochs == 0:
+        return None
+    plan = TrainPlan(resolution=found.spec.resolution, epochs=epochs, seed=seed, lr=_FINETUNE_LR)
+    with show_training() as show:
+        return train(found.module, dataset, plan, out=folder / "finetune", on_progress=show)
