@@ -1,5 +1,6 @@
 """Kinds that no oracle has, against the formula written out with torch's own functions."""
 
+import itertools
 import math
 from typing import Any
 
@@ -155,6 +156,75 @@ def test_mhsa_with_batchnorm_bias_and_windows(window: int | None) -> None:
             mixed = conv_bn(torch.cat(out, 1).reshape(2, 10, side, side), t, "proj")
             y[:, :, top : top + side, left : left + side] = piece + mixed
     agree(block, y)
+
+
+@pytest.mark.parametrize(("kind", "window"), [("wmsa", 3), ("swmsa", 3), ("swmsa", 4), ("swmsa", 6)])
+def test_shifted_windows_position_by_position(kind: str, window: int) -> None:
+    """Each position attends to those of its window that lie near it in the unshifted map; 4 in 6 needs padding."""
+    block, t = made(kind=kind, heads=2, key_dim=3, value_dim=5, norm="ln", position="bias", window=window)
+    x = image()
+    shift = window // 2 if kind == "swmsa" and window < SIDE else 0
+    padded = SIDE + -SIDE % window
+    z = torch.zeros(2, padded, padded, WIDTH)
+    z[:, :SIDE, :SIDE] = torch.roll(ln(x.permute(0, 2, 3, 1), t, "norm"), (-shift, -shift), (1, 2))
+    qkv, table = linear(z, t, "qkv"), t["bias.table_Oh"]
+    y = torch.zeros(2, padded, padded, WIDTH)
+    border = padded - shift  # what lies at or beyond it was rolled in from the other end, or is as far away
+    for r, c in itertools.product(range(padded), repeat=2):
+        rows, columns = (range(p // window * window, p // window * window + window) for p in (r, c))
+        mates = [(a, b) for a in rows for b in columns]
+        near = [(a >= border) == (r >= border) and (b >= border) == (c >= border) for a, b in mates]
+        number = [(r - a + window - 1) * (2 * window - 1) + c - b + window - 1 for a, b in mates]
+        out = []
+        for head in range(2):
+            q = qkv[:, r, c, 3 * head : 3 * head + 3]
+            keys = torch.stack([qkv[:, a, b, 6 + 3 * head : 9 + 3 * head] for a, b in mates], 1)
+            values = torch.stack([qkv[:, a, b, 12 + 5 * head : 17 + 5 * head] for a, b in mates], 1)
+            logits = (keys @ q[:, :, None])[..., 0] / math.sqrt(3) + table[number, head]
+            logits = logits.masked_fill(~torch.tensor(near), -math.inf)
+            out.append((logits.softmax(-1)[:, None] @ values)[:, 0])
+        y[:, r, c] = linear(torch.cat(out, 1), t, "proj")
+    y = torch.roll(y[:, :SIDE, :SIDE], (shift, shift), (1, 2))
+    agree(block, x + y.permute(0, 3, 1, 2))
+
+
+def test_swin_merge_reads_neighbours_column_by_column() -> None:
+    block, t = made(kind="swin_merge", stride=2, norm="ln")
+    x = image()
+    squares = [x[:, :, r::2, c::2] for c in (0, 1) for r in (0, 1)]
+    z = torch.cat(squares, 1).permute(0, 2, 3, 1)
+    z = F.layer_norm(z, (4 * WIDTH,), t["norm.weight"], t["norm.bias"], eps=1e-6)
+    agree(block, F.linear(z, t["reduction.weight"]).permute(0, 3, 1, 2))
+
+
+def test_patch_tokens_put_the_class_first() -> None:
+    block, t = made(kind="patch_tokens", stride=3, kernels=(3,), position="learned")
+    x = F.conv2d(image(), t["patches.weight"], t["patches.bias"], stride=3).flatten(2)
+    x = torch.cat([t["class_token_11C"].mT.expand(2, -1, -1), x], 2) + t["position_1TC"].mT
+    agree(block, x[..., None])
+
+
+def test_split_heads_do_not_hear_of_each_other() -> None:
+    block, t = made(kind="split", heads=3, key_dim=4, kernels=(3, 5, 3), norm="bn", act="relu")
+    x, out = image(), []
+    for head, feed in enumerate(x.split(4, dim=1)):
+        q, k, v = conv_bn(feed, t, f"qkvs.{head}").split(4, dim=1)
+        q = conv_bn(q, t, f"dws.{head}", groups=4)
+        out.append(attention(q.flatten(2), k.flatten(2), v.flatten(2), 0.0).reshape(2, 4, SIDE, SIDE))
+    agree(block, x + conv_bn(torch.relu(torch.cat(out, 1)), t, "proj"))
+
+
+def test_cga_and_dw_with_layer_norm_have_no_norm_inside() -> None:
+    block, t = made(kind="dw", kernels=(3,), norm="ln")
+    x = image()
+    z = ln(x.permute(0, 2, 3, 1), t, "norm").permute(0, 3, 1, 2)
+    agree(block, x + F.conv2d(z, t["dw.conv.weight"], t["dw.conv.bias"], padding=1, groups=WIDTH))
+    block, t = made(kind="cga", heads=1, key_dim=4, kernels=(3,), norm="ln", act="relu")
+    z = ln(x.permute(0, 2, 3, 1), t, "norm").permute(0, 3, 1, 2)
+    q, k, v = F.conv2d(z, t["qkvs.0.conv.weight"], t["qkvs.0.conv.bias"]).split([4, 4, 12], dim=1)
+    q = F.conv2d(q, t["dws.0.conv.weight"], t["dws.0.conv.bias"], padding=1, groups=4)
+    y = torch.relu(attention(q.flatten(2), k.flatten(2), v.flatten(2), 0.0)).reshape(2, 12, SIDE, SIDE)
+    agree(block, x + F.conv2d(y, t["proj.conv.weight"], t["proj.conv.bias"]))
 
 
 def test_mhsa_adds_the_position_to_the_skip_too() -> None:

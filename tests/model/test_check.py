@@ -22,6 +22,17 @@ MHSA = BlockSpec(kind="mhsa", width=48, heads=4, norm="ln")
 POOL = HeadSpec(kind="pool", norm="ln")
 
 
+TOKENS = BlockSpec(kind="patch_tokens", width=48, stride=8, kernels=(8,), position="learned")
+TOKEN = HeadSpec(kind="token", norm="ln")
+WMSA = BlockSpec(kind="wmsa", width=48, heads=4, window=4, norm="ln")
+MERGE = BlockSpec(kind="swin_merge", width=48, stride=2, norm="ln")
+
+
+def sequence(*blocks: BlockSpec, head: HeadSpec | None = TOKEN) -> ArchSpec:
+    """A network of patches with a class token."""
+    return ArchSpec(resolution=64, stages=(StageSpec(entry=TOKENS, blocks=blocks),), head=head, classes=10)
+
+
 def net(*blocks: BlockSpec, entry: BlockSpec = DOWN, head: HeadSpec | None = POOL, resolution: int = 64) -> ArchSpec:
     """A network whose second stage, on 8 rows, holds the blocks in question."""
     stages = (StageSpec(entry=STEM, blocks=(CONV,)), StageSpec(entry=entry, blocks=blocks))
@@ -107,6 +118,20 @@ IMPOSSIBLE: list[tuple[ArchSpec, str]] = [
     (net(head=HeadSpec(kind="pool", norm="ln", act="relu")), r"head kind 'pool' has no activation"),
     (net(head=HeadSpec(kind="conv", norm="ln", widths=(8, 8), act="relu")), r"head kind 'conv' has no norm 'ln'"),
     (net(head=HeadSpec(kind="pool", norm="ln", eps=2.0)), r"head: eps is out of range"),
+    (net(but(WMSA, heads=5)), r"48 channels do not divide into 5 heads.*or give key_dim and value_dim"),
+    (net(but(WMSA, window=None)), r"kind 'wmsa' needs window"),
+    (net(entry=but(TOKENS, norm="ln")), r"kind 'patch_tokens' has no norm 'ln'; given: ln; allowed: no norm"),
+    (
+        sequence(but(CONV, width=48)),
+        r"stages\.0\.blocks\.0: kind 'convnext' needs a map, but a sequence with a class token .*allowed: mhsa without",
+    ),
+    (sequence(but(MHSA, window=4)), r"kind 'mhsa' needs a map.*given: kind 'mhsa', window 4"),
+    (sequence(but(MHSA, position="bias")), r"kind 'mhsa' needs a map.*position 'bias'"),
+    (
+        sequence(MHSA, head=POOL),
+        r"head: head kind 'pool' cannot read a sequence with a class token; .*allowed: token; choose a head that reads",
+    ),
+    (net(head=TOKEN), r"head kind 'token' cannot read a map; given: a map; allowed: conv, norm_pool, pool"),
 ]
 
 
@@ -178,6 +203,10 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 SMALL = ("convnext_atto", "edgenext_xx_small", "edgenext_x_small_bn_hs", "efficientvit_m0", "efficientvit_b0")
 BASES = [published(name).spec for name in SMALL]
 BASES += [net(but(MHSA, position="bias", window=4), CGA), net(SDTA, but(MHSA, position="fourier"))]
+BASES += [
+    net(WMSA, but(WMSA, kind="swmsa", position="bias"), but(CGA, kind="split"), entry=MERGE),
+    sequence(MHSA, BlockSpec(kind="ffn", width=48, hidden=96, norm="ln", act="gelu")),
+]
 
 
 def _mutated(block: BlockSpec, draw: Any) -> BlockSpec:

@@ -42,15 +42,21 @@ EVERY_KIND = [  # specs for a map of 16 channels and 14 rows; each kind in each 
     BlockSpec(kind="norm_patch", width=24, stride=2, kernels=(2,), norm="ln"),
     BlockSpec(kind="overlap_stem", width=24, stride=4, kernels=(3, 3), **BN_RELU),
     BlockSpec(kind="patch_merge", width=24, stride=2, hidden=64, kernels=(3,), **BN_RELU),
+    BlockSpec(kind="patch_tokens", width=24, stride=2, kernels=(2,), position="learned"),
     BlockSpec(kind="patchify", width=24, stride=2, kernels=(2,), norm="ln"),
     BlockSpec(kind="resconv", width=16, hidden=32, kernels=(3,), **BN_RELU),
     BlockSpec(kind="sdta", width=16, splits=3, heads=4, hidden=32, kernels=(3, 3), position="fourier", **LN_GELU),
     BlockSpec(kind="sdta", width=16, splits=2, heads=2, key_dim=6, hidden=32, kernels=(3,), norm="bn", act="hardswish"),
+    BlockSpec(kind="split", width=16, heads=2, key_dim=4, kernels=(5, 3), window=7, **LN_GELU),
+    BlockSpec(kind="swin_merge", width=24, stride=3, norm="ln"),
+    BlockSpec(kind="swmsa", width=16, heads=2, window=4, position="bias", norm="ln"),
+    BlockSpec(kind="wmsa", width=16, heads=2, window=7, norm="ln"),
 ]
 HEADS = [
     HeadSpec(kind="pool", norm="ln"),
     HeadSpec(kind="pool", norm="bn"),
     HeadSpec(kind="norm_pool", norm="bn"),
+    HeadSpec(kind="norm_pool", norm="ln"),
     HeadSpec(kind="conv", norm="bn", widths=(24, 32), act="hardswish"),
 ]
 

@@ -32,7 +32,7 @@ from archlab.space import load
 
 FLOAT = torch.float32
 SHAPE = (2, 6, 5, 7)
-SMALL = ["edgenext_xx_small", "efficientvit_m0", "efficientvit_b0"]
+SMALL = ["edgenext_xx_small", "efficientvit_m0", "efficientvit_b0", "deit_tiny_patch16_224"]
 
 
 class Call(nn.Module):
@@ -86,6 +86,7 @@ CALLS: dict[str, Callable[[Any, Tensor], Any]] = {
     "unbind": lambda m, x: list(x.unbind(2)),
     "slices": lambda m, x: x[1:, :, -3:-1, ::2],
     "numbers": lambda m, x: x[-1, :, 2],
+    "roll": lambda m, x: torch.roll(x, (-2, 0, 3), (2, 1, -1)),
     "to": lambda m, x: x.to(torch.float16).float(),
     "two outputs": lambda m, x: [x + 1, x - 1],
     "constants": lambda m, x: x * m.w7.sigmoid().view(1, -1) + torch.arange(7).float(),
@@ -171,6 +172,7 @@ def test_every_writer_is_tried() -> None:
         lambda m, x: functional.normalize(x, p=1.0),
         lambda m, x: functional.pad(x, (1, 1), mode="reflect"),
         lambda m, x: x[..., 0],
+        lambda m, x: torch.roll(x, 1),
         lambda m, x: x.to("cpu"),
         lambda m, x: x.to(torch.int64),
         lambda m, x: x + m.w7.double(),

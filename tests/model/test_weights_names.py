@@ -58,6 +58,10 @@ MIT_L: Names = [
     (r"^stem\.res(\d)", lambda m: f"backbone.stages.0.op_list.{int(m[1]) + 1}"),
     *MIT_HEAD,
 ]
+SWIN: Names = [
+    (r"^layers\.([123])\.downsample", lambda m: f"layers.{int(m[1]) - 1}.downsample"),
+    (r"^head\.fc", "head"),
+]
 OFFICIAL = {
     "convnext_tiny": CONVNEXT,
     "edgenext_xx_small": CONVNEXT,
@@ -66,6 +70,7 @@ OFFICIAL = {
     "efficientvit_m5": MSRA,
     "efficientvit_b1": MIT_B,
     "efficientvit_l1": MIT_L,
+    "swin_tiny_patch4_window7_224": SWIN,
 }
 
 
@@ -168,3 +173,23 @@ def test_counters_may_be_absent_and_bias_indices_present() -> None:
     bare["blocks1.0.mixer.m.attn.ab"] = torch.zeros(4, 49, 49)
     found = weights.convert(spec, bare)
     assert found.keys() == build(spec, device="meta").state_dict().keys()
+
+
+def test_swins_recomputed_buffers_may_be_present() -> None:
+    name = "swin_tiny_patch4_window7_224"
+    tensors = renamed(shared(create(name, num_classes=6)), SWIN)
+    tensors["layers.0.blocks.0.attn.relative_position_index"] = torch.zeros(49, 49, dtype=torch.long)
+    tensors["layers.0.blocks.1.attn_mask"] = torch.zeros(64, 49, 49)
+    assert weights.convert(small(name), tensors).keys() == build(small(name), device="meta").state_dict().keys()
+
+
+def test_deits_names_are_timms() -> None:
+    """The authors' classifier, as their repository names its tensors."""
+    name = "deit_tiny_patch16_224"
+    tensors = shared(create(name, num_classes=6))
+    assert {"cls_token", "pos_embed", "patch_embed.proj.bias", "blocks.11.attn.qkv.weight", "head.weight"} <= set(
+        tensors
+    )
+    found = weights.convert(small(name), tensors)
+    assert torch.equal(found["stages.0.blocks.22.qkv.weight"], tensors["blocks.11.attn.qkv.weight"])
+    assert torch.equal(found["stages.0.blocks.23.norm.weight"], tensors["blocks.11.norm2.weight"])
