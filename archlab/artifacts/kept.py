@@ -38,10 +38,13 @@ class Kept:
 
 def kept(bench: Bench, net: str) -> tuple[Kept, ...] | Lack:
     """The trained networks of a name, seed by seed, or what lacks."""
-    files = [] if bench.folder is None else sorted((bench.folder / "weights").glob(f"{net}-*.safetensors"))
-    if not files or bench.folder is None:
-        return Lack(verdict=NEEDS_COMPUTE, what=f"trained weights of {net}")
+    lack = Lack(verdict=NEEDS_COMPUTE, what=f"trained weights of {net}")
+    if bench.folder is None:
+        return lack
+    files = sorted((bench.folder / "weights").glob(f"{net}-*.safetensors"))
     path = bench.folder / "specs" / f"{net}.yaml"
+    if not files or not path.is_file():
+        return lack
     spec = ArchSpec.from_dict(yaml.safe_load(path.read_text(encoding="utf-8")), where=path.name)
     found = []
     for file in files:
