@@ -136,6 +136,8 @@ def train(
     spec_path = _write_spec(spec, out)
     with show_training() as show:
         result = train_module(module, dataset, plan, out=out, on_progress=show)
+    if not result.is_finished:
+        sys.stderr.write(f"stopped in epoch {len(result.metrics) + 1} of {epochs}; the same call goes on from there\n")
     return Training(model, spec, spec_path, result)
 
 

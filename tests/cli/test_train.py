@@ -1,6 +1,9 @@
 """archlab train: metrics per epoch, a checkpoint, weights that every other command takes; refusals in one line."""
 
-from collections.abc import Callable
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,9 @@ import pytest
 import torch
 
 import archlab as al
+from archlab.api import training
 from archlab.training.data import load_data
+from archlab.training.progress import TrainProgress
 from archlab.training.scoring import evaluate
 
 SPEC = """
@@ -52,14 +57,14 @@ def test_a_published_network_takes_the_classes_and_the_side_of_the_data(tmp_path
     images = rng.integers(0, 256, (20, 32, 32, 3)).astype(np.uint8)
     np.savez(tmp_path / "few.npz", images=images, labels=np.arange(20) % 3)
     out = tmp_path / "out"
-    training = al.train(
+    trained = al.train(
         "edgenext_xx_small", data=tmp_path / "few.npz", out=out, resolution=32, epochs=1, batch=8, images=16
     )
-    assert training.spec.resolution == 32
-    assert training.spec.classes == 3
-    assert list(training.metrics.columns) == ["epoch", "lr", "train_loss", "val_loss", "top1", "seconds"]
-    assert len(training.metrics) == 1
-    assert training.weights == out / "weights.safetensors"
+    assert trained.spec.resolution == 32
+    assert trained.spec.classes == 3
+    assert list(trained.metrics.columns) == ["epoch", "lr", "train_loss", "val_loss", "top1", "seconds"]
+    assert len(trained.metrics) == 1
+    assert trained.weights == out / "weights.safetensors"
     fine = al.train(
         "edgenext_xx_small",
         data=tmp_path / "few.npz",
@@ -67,7 +72,7 @@ def test_a_published_network_takes_the_classes_and_the_side_of_the_data(tmp_path
         resolution=32,
         epochs=1,
         batch=8,
-        weights=training.weights,
+        weights=trained.weights,
     )
     assert fine.is_finished
 
@@ -80,6 +85,24 @@ def test_people_get_a_table(spec: Path, tmp_path: Path, run: Callable[..., tuple
     assert "top-1 %" in out
     assert str(tmp_path / "out" / "weights.safetensors") in out
     assert "epoch 1 of 1" in err
+
+
+def test_ctrl_c_says_how_to_go_on(
+    spec: Path, tmp_path: Path, run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextlib.contextmanager
+    def interrupting() -> Iterator[Callable[[TrainProgress], None]]:
+        yield lambda told: os.kill(os.getpid(), signal.SIGINT) if told.step == 1 else None
+
+    words = ("train", spec, "--data", "digits", "--epochs", 1, "--images", 64, "--batch", 32, "--out", tmp_path / "out")
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "show_training", interrupting)
+        status, _, err = run(*words)
+    assert status == 130
+    assert "stopped in epoch 1 of 1; the same call goes on from there" in err
+    assert "run the same command again" in err
+    assert run(*words)[0] == 0
+    assert (tmp_path / "out" / "weights.safetensors").is_file()
 
 
 def test_refusals(spec: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
