@@ -1,12 +1,12 @@
 """Train the networks of `trained_networks.py` and write what came out of it beside this file.
 
     python studies/data/make_npz.py --out DATA
-    python studies/trained/train_all.py --data DATA --work WORK [--only NAME ...] [--seeds 0 1 2] [--workers 2]
+    python studies/trained/train_all.py --data DATA --work WORK [--groups a b] [--only NAME ...] [--seeds 0 1 2]
 
-Each network is trained on one thread; `--workers` are trained at the same time. Runs live under WORK and go on where
-they stopped when the command is given again; a run whose row is in results.csv is not repeated. Written here:
-`results.csv`, one row per run; `specs/NET.yaml`; `curves/NET-SEED.csv`, the metrics per epoch; and, in half precision,
-`weights/NET-SEED.safetensors` of the networks that the analyses read.
+Each network is trained on one thread, `--workers` of them at the same time; with `--device cuda` on a GPU. Runs live
+under WORK and go on where they stopped when the command is given again; a run whose row is in results.csv is not
+repeated. Written here: `results.csv`, one row per run; `specs/NET.yaml`; `curves/NET-SEED.csv`, the metrics per epoch;
+and, in half precision, `weights/NET-SEED.safetensors` of the networks that the analyses read.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from archlab.model.build import build
 from archlab.training.data import load_data
 from archlab.training.loop import train
 
-__all__ = ["keep", "main", "read_rows", "run"]
+__all__ = ["add_row", "keep", "main", "read_rows", "run"]
 
 HERE = Path(__file__).parent
 COLUMNS = (
@@ -42,7 +42,7 @@ _LIMIT_BYTES = 10 * 2**20
 _NICE = 10
 
 
-def run(net: str, seed: int, data: Path, work: Path) -> dict[str, Any] | None:
+def run(net: str, seed: int, data: Path, work: Path, device: str) -> dict[str, Any] | None:
     """Train one network from one seed, or go on with it; gives its row, None where it was interrupted."""
     os.nice(_NICE)
     torch.set_num_threads(1)
@@ -50,7 +50,7 @@ def run(net: str, seed: int, data: Path, work: Path) -> dict[str, Any] | None:
     recipe = entry.recipe
     dataset = load_data(data / f"{recipe.data}.npz").first(recipe.images, recipe.val_images)
     module = build(entry.spec, seed=seed)
-    result = train(module, dataset, recipe.plan(seed), out=work / f"{net}-{seed}")
+    result = train(module, dataset, recipe.plan(seed, device), out=work / f"{net}-{seed}")
     if not result.is_finished:
         return None
     report = count(trace(entry.spec))
@@ -81,18 +81,22 @@ def keep(row: dict[str, Any], work: Path, out: Path) -> None:
         weights = safetensors.torch.save(halves, metadata={"format": "pt"})
         if len(weights) < _LIMIT_BYTES:
             write_bytes(out / "weights" / f"{run_name}.safetensors", weights)
-    rows = {(r["net"], str(r["seed"])): r for r in [*read_rows(out), row]}
+    add_row(row, out / "results.csv")
+
+
+def add_row(row: dict[str, Any], path: Path) -> None:
+    """Add or replace the row of a run, in the order of the table."""
+    rows = {(r["net"], int(r["seed"])): r for r in [*read_rows(path), row]}
     order = list(NETWORKS)
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(sorted(rows.values(), key=lambda r: (order.index(r["net"]), int(r["seed"]))))
-    write_text(out / "results.csv", text.getvalue())
+    writer.writerows(rows[key] for key in sorted(rows, key=lambda key: (order.index(key[0]), key[1])))
+    write_text(path, text.getvalue())
 
 
-def read_rows(out: Path) -> list[dict[str, Any]]:
-    """The rows of results.csv, of networks that still are in the table."""
-    path = out / "results.csv"
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file of results, of networks that still are in the table."""
     if not path.is_file():
         return []
     with path.open(newline="") as file:
@@ -105,28 +109,38 @@ def _is_done(net: str, seed: int, rows: list[dict[str, Any]]) -> bool:
     return wanted in {(r["net"], r["seed"], r["digest"], r["epochs"], r["images"]) for r in rows}
 
 
-def main() -> None:
-    """Train what is asked for and not yet done, seed by seed."""
+def _asked() -> argparse.Namespace:
+    groups = list(dict.fromkeys(entry.group for entry in NETWORKS.values()))
     parser = argparse.ArgumentParser(description="Train the networks of trained_networks.py.")
     parser.add_argument("--data", type=Path, required=True, help="folder of the .npz files of make_npz.py")
     parser.add_argument("--work", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of the results")
-    parser.add_argument("--only", nargs="*", choices=list(NETWORKS), default=list(NETWORKS), help="names of networks")
+    parser.add_argument("--groups", nargs="*", choices=groups, default=groups, help="groups of networks, in order")
+    parser.add_argument("--only", nargs="*", choices=list(NETWORKS), help="names of networks instead of groups")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--workers", type=int, default=2, help="networks trained at the same time")
-    asked = parser.parse_args()
-    rows = read_rows(asked.out)
-    jobs = [(net, seed) for seed in asked.seeds for net in asked.only if seed in NETWORKS[net].seeds]
+    parser.add_argument("--device", default="cpu", help="where torch trains")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train what is asked for and not yet done: group by group, seed by seed."""
+    asked = _asked()
+    rows = read_rows(asked.out / "results.csv")
+    nets = asked.only or [net for group in asked.groups for net in NETWORKS if NETWORKS[net].group == group]
+    groups = list(dict.fromkeys(NETWORKS[net].group for net in nets))
+    jobs = [(net, seed) for group in groups for seed in asked.seeds for net in nets if NETWORKS[net].group == group]
     jobs = [job for job in jobs if not _is_done(*job, rows)]
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(asked.workers, mp_context=spawn, max_tasks_per_child=1) as pool:
-        waiting = [pool.submit(run, net, seed, asked.data, asked.work) for net, seed in jobs]
+        waiting = [pool.submit(run, net, seed, asked.data, asked.work, asked.device) for net, seed in jobs]
         for done in as_completed(waiting):
             row = done.result()
-            if row is not None:
-                keep(row, asked.work, asked.out)
-                sys.stdout.write(f"{row['net']} seed {row['seed']}: top-1 {row['top1']} %, {row['seconds']} s\n")
-                sys.stdout.flush()
+            if row is None:
+                continue
+            keep(row, asked.work, asked.out)
+            sys.stdout.write(f"{row['net']} seed {row['seed']}: top-1 {row['top1']} %, {row['seconds']} s\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":
