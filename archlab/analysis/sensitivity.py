@@ -143,7 +143,7 @@ class _Clock:
     def __init__(self, spec: ArchSpec, place: Device, run: RunSpec) -> None:
         self._place = place
         self._run = dataclasses.replace(run, max_s=_PAIR_S)
-        self._base = self._work(spec) if place.reach else None
+        self._base: Workload | None = self._work(spec) if place.reach else None
         self._predictor = "" if place.reach else predictor_for(place)
         self._base_ms = math.nan if place.reach else self._estimate(spec)
         how = f"measured:{run.runtime}" if place.reach else f"estimated:{self._predictor}"
@@ -151,9 +151,10 @@ class _Clock:
 
     def ratio(self, spec: ArchSpec) -> tuple[float, float, float, float]:
         """Latency in ms, its ratio to the first network's, and the ends of the ratio's interval (nan: none)."""
-        if self._base is None:
+        if not self._place.reach:
             ms = self._estimate(spec)
             return ms, ms / self._base_ms, math.nan, math.nan
+        assert self._base is not None
         found = compare(self._work(spec), self._base, self._place, self._run)
         return found.a_ms, found.ratio, *found.ci95
 

@@ -102,8 +102,8 @@ def test_the_share_and_its_interval_are_those_of_the_repeats(analysed: Callable[
     half = 12.7062 * math.sqrt(0.005) / math.sqrt(2)
     low, high = max(0, 45 - 100 * half), min(100, 45 + 100 * half)
     assert found.sentence.startswith(
-        f"m0 spends 45.0 % ({low:.1f} to {high:.1f}) of 10.0 ms in memory-bound operators (softmax 35 %, copy 10 %), measured:ort@cpu; "
-        "by arithmetic intensity "
+        f"m0 spends 45.0 % ({low:.1f} to {high:.1f}) of 10.0 ms in memory-bound operators (softmax 35 %, copy 10 %), "
+        "measured:ort@cpu; by arithmetic intensity "
     )
     assert "below the balance of 10.0 MACs per byte." in found.sentence
     table = found.rows.set_index("kind")

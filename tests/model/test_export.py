@@ -261,3 +261,11 @@ class TestGraphHash:
                 return torch.relu(x) + torch.sigmoid(x)
 
         assert graph_hash(to_onnx(Chain(), self.SHAPE)) != graph_hash(to_onnx(Fork(), self.SHAPE))
+
+
+def test_torchs_attention_is_written_out() -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    net = nn.Sequential(nn.Flatten(2), nn.Linear(16, 8), layer).eval()
+    graph = onnx.load_from_string(to_onnx(net, (1, 3, 4, 4))).graph
+    assert "Softmax" in {node.op_type for node in graph.node}
+    assert torch.backends.mha.get_fastpath_enabled()
