@@ -6,6 +6,7 @@ To add one, write its file and join the table; the command line, notebooks and r
 from archlab.analysis.finding import Analysis, Conditions, Finding, Subject
 from archlab.analysis.head_similarity import head_similarity
 from archlab.analysis.memory_bound import memory_bound
+from archlab.analysis.redundancy import redundancy
 from archlab.analysis.sensitivity import sensitivity
 from archlab.errors import unknown_name
 
@@ -30,6 +31,14 @@ ANALYSES: dict[str, Analysis] = {
         shows=("kind", "bound", "ms", "share", "share_low", "share_high", "roofline_share", "waits_share"),
         run=memory_bound,
         place="cpu",
+    ),
+    "redundancy": Analysis(
+        name="redundancy",
+        title="which channels a trained network does not need, by role and stage",
+        source="EfficientViT (arXiv 2305.07027), fig. 5",
+        takes=frozenset({"data", "images", "keep", "seed"}),
+        shows=("stage", "role", "before", "after", "share", "low", "high"),
+        run=redundancy,
     ),
     "sensitivity": Analysis(
         name="sensitivity",

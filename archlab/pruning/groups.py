@@ -46,15 +46,17 @@ class Pool:
 class Layout:
     """A whole network by its channels.
 
-    `roles` and `stages` are by label; `tensors` maps full names to parts; `widths` are the sets of labels that must not
-    become empty; `follows` says which labels go when one goes; `places` are runs of map channels to which heads add
-    their outputs, with the labels that must stand in the same order.
+    `roles`, `stages` and `blocks` are by label, `blocks` the number of the residual branch within its stage (0 for the
+    entry, and for the map, which belongs to them all); `tensors` maps full names to parts; `widths` are the sets of
+    labels that must not become empty; `follows` says which labels go when one goes; `aligned` pairs inner labels with
+    the channels of the map that they are added to.
     """
 
     spec: ArchSpec
     layers: tuple[Layer, ...]
     roles: tuple[str, ...]
     stages: tuple[int, ...]
+    blocks: tuple[int, ...]
     tensors: Mapping[str, tuple[Axes, ...]]
     pools: tuple[Pool, ...]
     widths: tuple[Labels, ...]
@@ -88,14 +90,16 @@ class _Drawn:
     def __init__(self) -> None:
         self.roles: list[str] = []
         self.stages: list[int] = []
+        self.blocks: list[int] = []
         self.runs: list[Labels] = []
-        self.stage = 0
+        self.stage = self.block = 0
 
     def __call__(self, role: str, size: int) -> Labels:
         """Hand out `size` new labels for the present stage."""
         run = tuple(range(len(self.roles), len(self.roles) + size))
         self.roles += [role] * size
         self.stages += [self.stage] * size
+        self.blocks += [self.block] * size
         self.runs.append(run)
         return run
 
@@ -114,6 +118,7 @@ def layout_of(spec: ArchSpec) -> Layout:
         layers=tuple(layers),
         roles=tuple(drawn.roles),
         stages=tuple(drawn.stages),
+        blocks=tuple(drawn.blocks),
         tensors=tensors,
         pools=_pools(layers, maps, fixed, drawn),
         widths=tuple(w for layer in layers for widths in layer.channels.fields.values() for w in widths) + tuple(maps),
@@ -134,11 +139,11 @@ def _layers(spec: ArchSpec, drawn: _Drawn) -> tuple[list[Layer], list[Labels], s
     maps: list[Labels] = []
     fixed: set[int] = set()
     for i, stage in enumerate(spec.stages):
-        drawn.stage = i
+        drawn.stage, drawn.block = i, 0
         before = maps[-1] if maps else ()
         maps.append(drawn("embedding", stage.width))
         for j, block in enumerate((stage.entry, *stage.blocks)):
-            x = maps[-1] if j else before
+            x, drawn.block = maps[-1] if j else before, max(0, j - 1)
             found = BLOCKS[block.kind].channels(block, x, maps[-1], drawn)
             if found is None:
                 fixed |= {i} if j else {i, i - 1}

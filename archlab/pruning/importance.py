@@ -18,7 +18,7 @@ from archlab.model.build import Backbone
 from archlab.model.channels import Axes
 from archlab.pruning.groups import Layout
 
-__all__ = ["CRITERIA", "Batches", "Importance", "magnitude", "random", "sum_by_label", "taylor"]
+__all__ = ["CRITERIA", "Batches", "Importance", "magnitude", "random", "sum_by_label", "taylor", "taylor_by_batch"]
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 """Normalised images `(B, 3, H, W)` with labels `(B,)`; iterated once per call."""
@@ -33,21 +33,22 @@ def taylor(batches: Batches) -> Importance:
     """Score by first-order Taylor expansion on labelled images."""
 
     def score(module: Backbone, layout: Layout) -> Tensor:
-        names = [name for name, parameter in module.named_parameters() if name in layout.tensors]
-        parameters = dict(module.named_parameters())
-        weights = [parameters[name] for name in names]
-        total, count = torch.zeros(len(layout.roles), dtype=torch.float64), 0
-        with _AskingGradients(module):
-            for images, classes in batches:
-                loss = functional.cross_entropy(module(images), classes)
-                gradients = torch.autograd.grad(loss, weights, allow_unused=True)
-                found = zip(names, weights, gradients, strict=True)
-                terms = {n: (w.detach() * g).abs() for n, w, g in found if g is not None}
-                total += sum_by_label(layout, terms)
-                count += 1
-        return total / max(count, 1)
+        return taylor_by_batch(module, layout, batches).mean(0)
 
     return score
+
+
+def taylor_by_batch(module: Backbone, layout: Layout, batches: Batches) -> Tensor:
+    """Score by each batch alone: `(batches, labels)` float64, whose mean over the batches is the Taylor score."""
+    parameters = {name: p for name, p in module.named_parameters() if name in layout.tensors}
+    rows = []
+    with _AskingGradients(module):
+        for images, classes in batches:
+            loss = functional.cross_entropy(module(images), classes)
+            gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+            found = zip(parameters.items(), gradients, strict=True)
+            rows.append(sum_by_label(layout, {n: (w.detach() * g).abs() for (n, w), g in found if g is not None}))
+    return torch.stack(rows)
 
 
 def magnitude() -> Importance:

@@ -23,7 +23,7 @@ from archlab.pruning.groups import ROLES, Layout, layout_of
 from archlab.pruning.importance import Importance
 from archlab.spec import ArchSpec
 
-__all__ = ["Keep", "Kept", "Macs", "Pruned", "Speedup", "Target", "kept_rows", "prune"]
+__all__ = ["Keep", "Kept", "Macs", "Pruned", "Speedup", "Target", "cut", "kept_rows", "prune", "reach"]
 
 
 class Target(Protocol):
@@ -123,7 +123,7 @@ def prune(
     layout = layout_of(spec)
     scores = tuple(float(score) for score in importance(module, layout))
     choice = choice_of(layout, scores, roles=roles, floor=floor)
-    return cut(layout, module, _reach(choice, target))
+    return cut(layout, module, reach(choice, target))
 
 
 @torch.no_grad()
@@ -152,8 +152,12 @@ def kept_rows(layout: Layout, gone: frozenset[int]) -> tuple[Kept, ...]:
     )
 
 
-def _reach(choice: Choice, target: Target) -> frozenset[int]:
-    """The smallest loss that meets the target."""
+def reach(choice: Choice, target: Target) -> frozenset[int]:
+    """Find the labels that go: the smallest loss that meets the target.
+
+    Raises:
+        PlanError: If the target is out of range, or cannot be reached above the floor.
+    """
     if not 0 < target.goal < 1:
         raise PlanError(
             four_parts(
