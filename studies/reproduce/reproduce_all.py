@@ -4,7 +4,8 @@
 
 Written beside this file: `rows/NAME.csv`, the paper's value beside ours; `claims.csv`, one row per claim with its
 verdict; `outcomes.csv`, one row per artifact; then `verdict_report.py` writes `report.md` and the figures. What is
-not asked for keeps its files. DATA are the images of `studies/trained`, for the artifacts that look into trained networks.
+not asked for keeps its files. DATA are the images of `studies/trained`, for the artifacts that look into what was
+trained there.
 """
 
 import argparse
