@@ -33,9 +33,10 @@ Made with
     python studies/trained/report.py
 
 on one CPU thread per network. The seed sets the first weights, the order and the variation of the images. Top-1 is of
-the averaged weights, on the first images of the set's own test images (see `trained_networks.py`): with 5,000 of them the
-chance of the draw alone is about ±1.4 points. `specs/` holds the networks, `curves/` the metrics per epoch, `weights/`
-what the analyses read, in half precision: `al.create("specs/NET.yaml", weights="weights/NET-SEED.safetensors")`.
+the averaged weights, on the first images of the set's own test images (`trained_networks.py` says how many): of 5,000,
+the chance of the draw alone is about ±1.4 points. `specs/` holds the networks, `curves/` the metrics per epoch, and
+`weights/`, in half precision, what the analyses read:
+`al.create("specs/NET.yaml", weights="weights/NET-SEED.safetensors")`.
 """
 
 

@@ -124,12 +124,11 @@ def _asked() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Train what is asked for and not yet done: group by group, seed by seed."""
+    """Train what is asked for and not yet done, seed by seed."""
     asked = _asked()
     rows = read_rows(asked.out / "results.csv")
     nets = asked.only or [net for group in asked.groups for net in NETWORKS if NETWORKS[net].group == group]
-    groups = list(dict.fromkeys(NETWORKS[net].group for net in nets))
-    jobs = [(net, seed) for group in groups for seed in asked.seeds for net in nets if NETWORKS[net].group == group]
+    jobs = [(net, seed) for seed in asked.seeds for net in nets]
     jobs = [job for job in jobs if not _is_done(*job, rows)]
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(asked.workers, mp_context=spawn, max_tasks_per_child=1) as pool:

@@ -54,7 +54,7 @@ class Entry:
 
 
 _CIFAR = Recipe(data="cifar10", images=20_000, val_images=5_000, epochs=3, resolution=32)
-_SHORT = Recipe(data="cifar10", images=20_000, val_images=5_000, epochs=2, resolution=32, batch=32)
+_SHORT = Recipe(data="cifar10", images=16_000, val_images=5_000, epochs=2, resolution=32, batch=32)
 _TINY = Recipe(data="tiny50", images=20_000, val_images=2_500, epochs=4, resolution=64)
 
 _DEIT = deit.make(resolution=32, classes=10, patch=4, width=64, heads=4)
