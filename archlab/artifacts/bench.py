@@ -26,6 +26,8 @@ from archlab.training.dataset import Dataset
 __all__ = ["Bench", "Net", "Timer", "of_spec", "of_timm"]
 
 Timer = Callable[[Sequence[Workload], Device, RunSpec], Sequence[Turn]]
+_ONE_AT_A_TIME = ("torch_compiled", "cuda_compiled")
+"""Runtimes of torch that drop what was compiled before when another network is compiled."""
 NO_DEVICE = Lack(verdict=NEEDS_MEANS, what="no device was named to measure on")
 
 
@@ -120,8 +122,8 @@ class Bench:
 
 
 def _timed(works: Sequence[Workload], device: Device, run: RunSpec) -> Sequence[Turn]:
-    """In turns on this machine; one after the other on a board, whose own tool keeps the time."""
-    if device.reach in (None, "local"):
+    """In turns on this machine; one after the other on a board, whose own tool keeps the time, and what is compiled."""
+    if device.reach in (None, "local") and run.runtime not in _ONE_AT_A_TIME:
         return in_turns(works, device, run)
     return [_alone(work, device, run) for work in works]
 

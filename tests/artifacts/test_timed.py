@@ -86,6 +86,20 @@ def test_edgenext_fig3_measures_on_every_runtime_that_is_there() -> None:
     assert "9 of 9 pairs of size and runtime (ort, torch, torch_compiled)" in faster.detail
 
 
+@pytest.mark.parametrize(("runtime", "alone"), [("ort", 0), ("torch_compiled", 2)])
+def test_compiled_networks_run_one_after_the_other(runtime: str, alone: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch keeps one compiled network at a time: a second one would drop the first in the middle of the turns."""
+    from archlab.artifacts import bench
+
+    seen: list[str] = []
+    monkeypatch.setattr(bench, "in_turns", lambda works, device, run: seen.append("turns") or [_turn(1.0)] * len(works))
+    monkeypatch.setattr(bench, "_alone", lambda work, device, run: seen.append("alone") or _turn(1.0))
+    net = of_spec(published("edgenext_xx_small").spec)
+    found = Bench(device=CPU).times({"a": net, "b": net}, runtime=runtime)
+    assert [fields["ours"] for fields in found.values()] == [1.0, 1.0]
+    assert seen.count("alone") == alone
+
+
 def test_edgenext_fig3_on_one_runtime() -> None:
     timer = Timer(lambda i, run: 1.0 if i % 2 == 0 else 2.0)
     bench = Bench(device=CPU, options={"runtime": "torch"}, timer=timer)
