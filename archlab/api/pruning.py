@@ -1,6 +1,7 @@
 """Make a trained network smaller: which of its channels can go, and what is left as a spec with weights."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def prune(
     runtime: str | None = None,
     finetune_epochs: int = 0,
     criterion: str = "taylor",
-    images: int = 256,
+    images: int = 128,
     seed: int = 0,
 ) -> Pruning:
     """Prune a network by first-order Taylor importance; its resolution and classes stay.
@@ -105,6 +106,7 @@ def prune(
         SpecError: For a network without a spec or a classifier.
     """
     folder = Path(out)
+    _check_device(speedup, {"device": device, "runtime": runtime})
     clock = Clock(device or "cpu", runtime) if speedup is not None else None
     target = _target(keep, macs, speedup, clock)
     network = resolve(model)
@@ -146,6 +148,20 @@ def _target(keep: float | None, macs: float | None, speedup: float | None, clock
     if speedup is not None and clock is not None:
         return Speedup(goal=1 / speedup if speedup > 0 else 0.0, clock=clock)
     return Macs(goal=macs) if macs is not None else Keep(goal=_DEFAULT_KEEP if keep is None else keep)
+
+
+def _check_device(speedup: float | None, given: Mapping[str, str | None]) -> None:
+    """Say that a device is for speed-ups only."""
+    for name, value in given.items():
+        if value is not None and speedup is None:
+            raise PlanError(
+                four_parts(
+                    f"{name} has no effect on this target",
+                    given=f"{name} {value}",
+                    allowed="device and runtime with speedup",
+                    do=f"give speedup as well, or leave {name} out",
+                )
+            )
 
 
 def _spec_of(model: str, spec: ArchSpec | None) -> ArchSpec:

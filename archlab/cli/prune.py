@@ -47,7 +47,7 @@ def run(
     runtime: Runtime = None,
     finetune_epochs: _Finetune = 0,
     criterion: _Criterion = "taylor",
-    images: _Images = 256,
+    images: _Images = 128,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
