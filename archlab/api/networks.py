@@ -19,7 +19,10 @@ __all__ = ["create", "deploy", "model_rows", "models"]
 
 @checked
 def model_rows(family: str | None = None) -> list[dict[str, Any]]:
-    """List every published network as plain rows: name, family, resolution, params, macs, top1, source."""
+    """List every published network as plain rows: name, family, resolution, params, macs, top1, source.
+
+    A family by its name also lists the steps of its ablation.
+    """
     if family is not None and family not in FAMILIES:
         raise unknown_name("family", family, FAMILIES)
     return [
@@ -32,8 +35,7 @@ def model_rows(family: str | None = None) -> list[dict[str, Any]]:
             "top1": row.top1,
             "source": row.source,
         }
-        for row in all_published()
-        if family in (None, row.family)
+        for row in (all_published() if family is None else (*FAMILIES[family].published, *FAMILIES[family].steps))
     ]
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from archlab.cost.trace import OpTrace, trace
 from archlab.errors import PlanError, SpecError, StudyError, four_parts, unknown_name
-from archlab.families import FAMILIES, all_published, published
+from archlab.families import FAMILIES, all_named, published
 from archlab.model import timm_gate
 from archlab.model.build import build, check
 from archlab.spec import ArchSpec
@@ -86,11 +86,12 @@ def resolve(model: str) -> Target:
     folder, colon, digest = model.rpartition(":")
     if colon and not model.startswith("timm:"):
         return _of_spec(model, _from_study(Path(folder), digest), None)
-    if model not in {row.name for row in all_published()}:
+    names = [row.name for row in all_named()]
+    if model not in names:
         raise unknown_name(
             "model",
             model,
-            [row.name for row in all_published()],
+            names,
             do="archlab models lists the names; a spec file, STUDY_DIR:DIGEST and timm:NAME work too",
         )
     row = published(model)

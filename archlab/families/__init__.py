@@ -1,10 +1,10 @@
 """Which families of networks does archlab know? One file each, listed in `FAMILIES`."""
 
 from archlab.errors import unknown_name
-from archlab.families import convnext, deit, edgenext, efficientvit_mit, efficientvit_msra, hybrid, swin
+from archlab.families import convnext, deit, edgenext, efficientvit_mit, efficientvit_msra, hybrid, roadmap, swin
 from archlab.families.published import Family, Published
 
-__all__ = ["FAMILIES", "Family", "Published", "all_published", "published"]
+__all__ = ["FAMILIES", "Family", "Published", "all_named", "all_published", "published"]
 
 FAMILIES: dict[str, Family] = {
     "convnext": Family(
@@ -60,6 +60,16 @@ FAMILIES: dict[str, Family] = {
         axes_of=hybrid.axes_of,
         axes=hybrid.AXES,
     ),
+    "roadmap": Family(
+        name="roadmap",
+        title="ResNet to ConvNeXt",
+        source="arXiv 2201.03545 §2",
+        make=roadmap.make,
+        axes_of=roadmap.axes_of,
+        axes=roadmap.AXES,
+        published=roadmap.PUBLISHED,
+        steps=roadmap.STEPS,
+    ),
     "swin": Family(
         name="swin",
         title="Swin",
@@ -73,12 +83,12 @@ FAMILIES: dict[str, Family] = {
 
 
 def published(name: str) -> Published:
-    """Look a published network up by name.
+    """Look a published network, or a step of an ablation, up by name.
 
     Raises:
-        UnknownNameError: If no family published one of that name; the message has the nearest.
+        UnknownNameError: If no family has one of that name; the message has the nearest.
     """
-    rows = {row.name: row for row in all_published()}
+    rows = {row.name: row for row in all_named()}
     if name not in rows:
         raise unknown_name("published network", name, rows, do="see: archlab models")
     return rows[name]
@@ -87,3 +97,8 @@ def published(name: str) -> Published:
 def all_published() -> tuple[Published, ...]:
     """Every published network, family by family, small to large."""
     return tuple(row for family in FAMILIES.values() for row in family.published)
+
+
+def all_named() -> tuple[Published, ...]:
+    """Every network with a name: the published ones, and the steps of ablations between them."""
+    return (*all_published(), *(row for family in FAMILIES.values() for row in family.steps))

@@ -40,7 +40,7 @@ class Family:
     """A way to turn a few knobs into a network, its inverse, and the published points on it.
 
     `make(**axes)` gives the network; `axes_of(spec)` the knobs that give it back, without those that have no effect
-    on it; `axes` names every knob.
+    on it; `axes` names every knob; `steps` are the networks of a paper's ablation: known by name, but no baselines.
     """
 
     name: str
@@ -50,3 +50,4 @@ class Family:
     axes_of: Callable[[ArchSpec], dict[str, Scalar]] = dataclasses.field(repr=False)
     axes: Mapping[str, Knob] = dataclasses.field(repr=False)
     published: tuple[Published, ...] = dataclasses.field(default=(), repr=False)
+    steps: tuple[Published, ...] = dataclasses.field(default=(), repr=False)

@@ -42,6 +42,8 @@ class Block(nn.Module):
     """Whether `kernels` may hold several sides."""
     has_odd_kernels: ClassVar[bool] = True
     """Whether a kernel needs a middle."""
+    has_shortcut: ClassVar[bool] = False
+    """Whether it keeps a skip as an entry too, and may then leave the side as it is."""
     makes_tokens: ClassVar[bool] = False
     """Whether its output is a sequence, the class token first, as a map of one column."""
     relates_positions: ClassVar[bool] = False

@@ -16,7 +16,8 @@ from archlab.spec import ArchSpec, BlockSpec, HeadSpec
 
 __all__ = ["check", "check_layer"]
 
-_NORMS = tuple(sorted({word for kind in BLOCKS.values() for word in kind.norms}))
+_NORMS_OF = [kind.norms for kind in BLOCKS.values()] + [kind.norms for kind in HEADS.values()]
+_NORMS = tuple(sorted({word for norms in _NORMS_OF for word in norms}))
 _POSITIONS = tuple(sorted({word for kind in BLOCKS.values() for word in kind.positions}))
 _EVERY_KIND = frozenset({"kind", "width", "stride", "norm", "eps"})
 _BOUNDS = {
@@ -89,7 +90,7 @@ def _role_problems(spec: BlockSpec, kind: type[Block], in_width: int, role: str)
             f"width {in_width}",
             "set the width of the block to that of the stage's entry",
         )
-    if role == "entry" and "block" in kind.roles and spec.stride < 2:
+    if role == "entry" and "block" in kind.roles and spec.stride < 2 and not kind.has_shortcut:
         yield Problem(
             f"{spec.kind!r} as an entry has no skip and must reduce the side",
             f"stride {spec.stride}",

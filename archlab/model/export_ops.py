@@ -129,6 +129,32 @@ def _binary(op: str, function: Callable[..., Tensor]) -> Writer:
     return write
 
 
+def _max_pool(
+    graph: Graph,
+    x: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor:
+    if ceil_mode or return_indices:
+        raise UnwrittenError("a maximum with places, or over half a window")
+    kernel, pads = _pair(kernel_size), _pair(padding)
+    result = _blank(functional.max_pool2d, x, kernel, stride, pads, dilation)
+    return graph.write(
+        "MaxPool",
+        [graph.read(x)],
+        result,
+        ceil_mode=0,
+        dilations=_pair(dilation),
+        kernel_shape=kernel,
+        pads=pads * 2,
+        strides=kernel if stride is None else _pair(stride),
+    )
+
+
 def _silu(graph: Graph, x: Tensor, inplace: bool = False) -> Tensor:
     gate = _unary("Sigmoid")(graph, x, inplace)
     return graph.write("Mul", [graph.read(x), graph.read(gate)], torch.empty_like(x))
@@ -201,6 +227,7 @@ WRITERS: dict[Any, Writer] = {
     functional.hardswish: _unary("HardSwish"),
     functional.silu: _silu,
     functional.gelu: _gelu,
+    functional.max_pool2d: _max_pool,
     torch.sigmoid: _unary("Sigmoid"),
     functional.softmax: _softmax,
     functional.normalize: _normalize,

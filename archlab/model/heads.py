@@ -74,6 +74,21 @@ class PoolHead(Head):
             self.norm = nn.Identity()
 
 
+class LinearHead(Head):
+    """Mean over the map, Linear."""
+
+    norms = ("none",)
+
+    def __init__(self, spec: HeadSpec, width: int, classes: int) -> None:
+        super().__init__()
+        self.fc = Linear(width, classes)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Give the logits `(B, K)`."""
+        logits_BK: Tensor = self.fc(x_BCHW.mean((2, 3)))
+        return logits_BK
+
+
 class NormPoolHead(Head):
     """Norm of the map, mean over it, Linear."""
 
@@ -144,5 +159,11 @@ class TokenHead(Head):
         return logits_BK
 
 
-HEADS: dict[str, type[Head]] = {"conv": ConvHead, "norm_pool": NormPoolHead, "pool": PoolHead, "token": TokenHead}
+HEADS: dict[str, type[Head]] = {
+    "conv": ConvHead,
+    "linear": LinearHead,
+    "norm_pool": NormPoolHead,
+    "pool": PoolHead,
+    "token": TokenHead,
+}
 """Word of the spec → classifier."""

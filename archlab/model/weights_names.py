@@ -46,7 +46,7 @@ def layouts(spec: ArchSpec) -> list[Layout]:
     """List the layouts that published files of such a network may have."""
     kinds = {path: layer.kind for path, layer in spec.layers()} | {"head": "head"}
     found = []
-    for make in (_convnext, _msra, _mit, _deit, _swin):
+    for make in (_convnext, _msra, _mit, _deit, _swin, _resnet):
         found += [dataclasses.replace(layout, kinds=kinds) for layout in make(spec)]
     return found
 
@@ -224,3 +224,23 @@ def _swin(spec: ArchSpec) -> Iterator[Layout]:
     inside |= dict.fromkeys(("wmsa", "swmsa"), attention)
     yield Layout(title="timm's", places=timm, kinds={}, inside=inside | {"head": (("fc", "head.fc"),)})
     yield Layout(title="the authors'", places=official, kinds={}, inside=inside | {"head": (("fc", "head"),)})
+
+
+_CONV_BN = (("conv", "conv"), ("norm", "bn"))
+
+
+def _resnet(spec: ArchSpec) -> Iterator[Layout]:
+    """ResNet: the authors of torchvision named the layers, timm kept that."""
+    first, *others = spec.stages
+    if first.entry.kind != "conv_pool" or first.blocks or not others:
+        return
+    if not all(_are(stage, "bottleneck", "bottleneck") for stage in others):
+        return
+    places = {"head": "", "stages.0.entry": ""}
+    for i, stage in enumerate(others, 1):
+        places[f"stages.{i}.entry"] = f"layer{i}.0"
+        places |= {f"stages.{i}.blocks.{j}": f"layer{i}.{j + 1}" for j in range(stage.depth)}
+    stem = (("layer.conv", "conv1"), ("layer.norm", "bn1"))
+    block = tuple((f"layer{k}.{ours}", f"{theirs}{k}") for k in (1, 2, 3) for ours, theirs in _CONV_BN)
+    shortcut = (("shortcut.conv", "downsample.0"), ("shortcut.norm", "downsample.1"))
+    yield Layout(title="timm's", places=places, kinds={}, inside={"conv_pool": stem, "bottleneck": (*block, *shortcut)})

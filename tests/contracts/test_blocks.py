@@ -14,6 +14,7 @@ from archlab.model.blocks import BLOCKS
 from archlab.model.build import build_layer, initialise
 from archlab.model.check import check_layer
 from archlab.model.deploy import deploy
+from archlab.model.residual import ThreeLayers
 from archlab.spec import BlockSpec
 
 WIDTH, SIDE = 24, 12
@@ -22,6 +23,10 @@ LN: dict[str, Any] = {"width": WIDTH, "norm": "ln", "act": "gelu"}
 MIXER: dict[str, Any] = {"kind": "mhsa", "width": WIDTH, "heads": 3}
 
 EXAMPLES: dict[str, list[BlockSpec]] = {  # on a map of 24 channels and 12 rows
+    "bottleneck": [
+        BlockSpec(kind="bottleneck", hidden=10, kernels=(3,), **BN),
+        BlockSpec(kind="bottleneck", hidden=10, kernels=(3,), stride=2, **(BN | {"width": 30})),
+    ],
     "cga": [
         BlockSpec(kind="cga", heads=3, key_dim=4, kernels=(5, 3, 7), window=5, position="bias", **BN),
         BlockSpec(kind="cga", heads=3, key_dim=(4, 6, 2), value_dim=(5, 11, 8), kernels=(5, 3, 3), eps=1e-3, **BN),
@@ -31,6 +36,10 @@ EXAMPLES: dict[str, list[BlockSpec]] = {  # on a map of 24 channels and 12 rows
         BlockSpec(kind="conv", width=10, stride=2, kernels=(3,), norm="bn", act="silu"),
         BlockSpec(kind="conv", width=10, kernels=(5,), norm="ln", act="gelu_tanh"),
     ],
+    "conv_pool": [
+        BlockSpec(kind="conv_pool", width=10, stride=4, kernels=(7,), norm="bn", act="relu"),
+        BlockSpec(kind="conv_pool", width=10, stride=2, kernels=(3,), norm="bn", act="gelu"),
+    ],
     "convnext": [
         BlockSpec(kind="convnext", hidden=50, kernels=(7,), **LN),
         BlockSpec(kind="convnext", hidden=50, kernels=(5,), **BN),
@@ -39,6 +48,19 @@ EXAMPLES: dict[str, list[BlockSpec]] = {  # on a map of 24 channels and 12 rows
     "dw": [
         BlockSpec(kind="dw", width=WIDTH, kernels=(5,), norm="bn"),
         BlockSpec(kind="dw", width=WIDTH, kernels=(5,), norm="ln"),
+    ],
+    "dw_bottleneck": [
+        BlockSpec(kind="dw_bottleneck", hidden=10, kernels=(3,), **BN),
+        BlockSpec(kind="dw_bottleneck", hidden=50, kernels=(5,), stride=2, **(BN | {"width": 30})),
+    ],
+    "dw_first": [
+        BlockSpec(kind="dw_first", hidden=50, kernels=(5,), **BN),
+        BlockSpec(kind="dw_first", hidden=50, kernels=(3,), stride=2, **(BN | {"width": 30})),
+    ],
+    "dw_lean": [
+        BlockSpec(kind="dw_lean", hidden=50, kernels=(5,), **BN),
+        BlockSpec(kind="dw_lean", hidden=50, kernels=(5,), **(BN | {"norm": "bn_first"})),
+        BlockSpec(kind="dw_lean", hidden=50, kernels=(7,), stride=2, **(LN | {"width": 30})),
     ],
     "ffn": [BlockSpec(kind="ffn", hidden=40, **BN), BlockSpec(kind="ffn", hidden=40, **LN)],
     "fused_mbconv": [
@@ -195,6 +217,8 @@ def test_a_block_is_near_the_identity_plus_its_branch(spec: BlockSpec) -> None:
     y = run(layer, x)
     if role(spec) == "entry":
         assert y.abs().max() == 0
+    elif isinstance(layer, ThreeLayers):
+        torch.testing.assert_close(y, layer.act(x))
     elif getattr(layer, "pos_embd", None) is not None and spec.kind == "mhsa":
         torch.testing.assert_close(y, x + layer.pos_embd(x))
     else:
@@ -259,7 +283,7 @@ def test_missing_and_unused_fields_are_named(spec: BlockSpec) -> None:
 def test_words_are_checked(spec: BlockSpec) -> None:
     with pytest.raises(UnknownNameError, match=r"^stages\.1\.x: no norm 'bnn'.*did you mean 'bn'"):
         check(dataclasses.replace(spec, norm="bnn"))
-    for norm in {"bn", "bn_last", "ln"} - set(BLOCKS[spec.kind].norms):
+    for norm in {"bn", "bn_first", "bn_last", "ln"} - set(BLOCKS[spec.kind].norms):
         with pytest.raises(SpecError, match=f"kind '{spec.kind}' has no norm '{norm}'"):
             check(dataclasses.replace(spec, norm=norm))
     if "act" in BLOCKS[spec.kind].needs:

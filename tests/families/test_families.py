@@ -17,6 +17,7 @@ SIZES = {
     "efficientvit_mit": ("efficientvit", "b0 b1 b2 b3 l0 l1 l2 l3"),
     "efficientvit_msra": ("efficientvit", "m0 m1 m2 m3 m4 m5"),
     "hybrid": ("hybrid", ""),
+    "roadmap": ("", "resnet50 resnet200"),
     "swin": ("swin", "tiny_patch4_window7_224 small_patch4_window7_224 base_patch4_window7_224"),
 }
 
@@ -24,7 +25,9 @@ SIZES = {
 @pytest.mark.parametrize("family", FAMILIES)
 def test_families_publish_what_timm_and_the_authors_name(family: str) -> None:
     prefix, sizes = SIZES[family]
-    assert [row.name for row in FAMILIES[family].published] == [f"{prefix}_{size}" for size in sizes.split()]
+    assert [row.name for row in FAMILIES[family].published] == [
+        f"{prefix}_{size}".lstrip("_") for size in sizes.split()
+    ]
     assert FAMILIES[family].name == family
     assert all(row.family == family for row in FAMILIES[family].published)
 
@@ -77,6 +80,7 @@ _STARTS: dict[str, list[dict[str, object]]] = {
         for stem in ("conv", "overlap16")
         for rest in ({}, {"head": "conv"})
     ],
+    "roadmap": [{"block": "dw_lean", "ends": "narrow"}],
     "swin": [],
 }
 

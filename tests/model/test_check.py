@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from archlab.errors import SpecError, UnknownNameError
 from archlab.families import all_published, published
+from archlab.families.roadmap import step
 from archlab.model.blocks import BLOCKS
 from archlab.model.build import build
 from archlab.model.check import check
@@ -84,15 +85,19 @@ IMPOSSIBLE: list[tuple[ArchSpec, str]] = [
     (net(but(CONV, width=48, stride=2)), r"a block keeps the side; given: stride 2"),
     (
         net(DOWN),
-        r"kind 'norm_patch' cannot be a block after the entry; given: norm_patch; allowed: cga, convnext, dsconv",
+        r"kind 'norm_patch' cannot be a block after the entry; given: norm_patch; allowed: bottleneck, cga, conv",
     ),
     (
         net(entry=CONV),
-        r"stages\.1\.entry: kind 'convnext' cannot be the entry of a stage; .*allowed: conv, fused_mbconv",
+        r"stages\.1\.entry: kind 'convnext' cannot be the entry of a stage; .*allowed: bottleneck, conv, ",
     ),
     (
         net(entry=BlockSpec(kind="mbconv", width=48, hidden=96, kernels=(3,), norm="bn", act="relu")),
         r"'mbconv' as an entry has no skip and must reduce the side; given: stride 1; allowed: stride 2 or more",
+    ),
+    (
+        net(entry=BlockSpec(kind="conv_pool", width=48, stride=3, kernels=(3,), norm="bn", act="relu")),
+        r"the pooling of the stem has stride 2; given: stride 3; allowed: even strides",
     ),
     (net(entry=but(DOWN, kernels=(3,))), r"patches overlap or leave gaps; given: kernels \(3,\) at stride 2"),
     (
@@ -131,7 +136,7 @@ IMPOSSIBLE: list[tuple[ArchSpec, str]] = [
         sequence(MHSA, head=POOL),
         r"head: head kind 'pool' cannot read a sequence with a class token; .*allowed: token; choose a head that reads",
     ),
-    (net(head=TOKEN), r"head kind 'token' cannot read a map; given: a map; allowed: conv, norm_pool, pool"),
+    (net(head=TOKEN), r"head kind 'token' cannot read a map; given: a map; allowed: conv, linear, norm_pool, pool"),
 ]
 
 
@@ -205,6 +210,8 @@ BASES = [published(name).spec for name in SMALL]
 BASES += [net(but(MHSA, position="bias", window=4), CGA), net(SDTA, but(MHSA, position="fourier"))]
 BASES += [
     net(WMSA, but(WMSA, kind="swmsa", position="bias"), but(CGA, kind="split"), entry=MERGE),
+    step("t", 5, width=8, depths="1-2-1-2", resolution=64),
+    *(step("t", order, width=16, depths="1-1-2-1", resolution=64) for order in (1, 7, 14)),
     sequence(MHSA, BlockSpec(kind="ffn", width=48, hidden=96, norm="ln", act="gelu")),
 ]
 

@@ -23,13 +23,18 @@ BN_RELU: dict[str, Any] = {"norm": "bn", "act": "relu"}
 LN_GELU: dict[str, Any] = {"norm": "ln", "act": "gelu"}
 
 EVERY_KIND = [  # specs for a map of 16 channels and 14 rows; each kind in each of its ways to compute
+    BlockSpec(kind="bottleneck", width=24, stride=2, hidden=8, kernels=(3,), **BN_RELU),
     BlockSpec(kind="cga", width=16, heads=2, key_dim=4, kernels=(5, 3), window=7, position="bias", **BN_RELU),
     BlockSpec(kind="cga", width=16, heads=2, key_dim=4, value_dim=6, kernels=(5, 3), window=14, **BN_RELU),
     BlockSpec(kind="conv", width=24, stride=2, kernels=(3,), norm="bn", act="hardswish"),
+    BlockSpec(kind="conv_pool", width=24, stride=4, kernels=(7,), **BN_RELU),
     BlockSpec(kind="convnext", width=16, hidden=32, kernels=(7,), **LN_GELU),
     BlockSpec(kind="convnext", width=16, hidden=32, kernels=(5,), norm="bn", act="hardswish"),
     BlockSpec(kind="dsconv", width=16, kernels=(3,), norm="bn", act="silu"),
     BlockSpec(kind="dw", width=16, kernels=(3,), norm="bn"),
+    BlockSpec(kind="dw_bottleneck", width=16, hidden=32, kernels=(3,), **BN_RELU),
+    BlockSpec(kind="dw_first", width=16, hidden=32, kernels=(3,), **BN_RELU),
+    BlockSpec(kind="dw_lean", width=24, stride=2, hidden=32, kernels=(3,), **LN_GELU),
     BlockSpec(kind="ffn", width=16, hidden=32, **BN_RELU),
     BlockSpec(kind="ffn", width=16, hidden=32, norm="ln", act="gelu_tanh"),
     BlockSpec(kind="fused_mbconv", width=24, stride=2, hidden=32, kernels=(3,), norm="bn", act="gelu"),
@@ -53,6 +58,7 @@ EVERY_KIND = [  # specs for a map of 16 channels and 14 rows; each kind in each 
     BlockSpec(kind="wmsa", width=16, heads=2, window=7, norm="ln"),
 ]
 HEADS = [
+    HeadSpec(kind="linear", norm="none"),
     HeadSpec(kind="pool", norm="ln"),
     HeadSpec(kind="pool", norm="bn"),
     HeadSpec(kind="norm_pool", norm="bn"),

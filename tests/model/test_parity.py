@@ -54,6 +54,8 @@ COUNTS = {  # of all published networks, as the papers' code and timm have them
     "efficientvit_l1": 52_654_088,
     "efficientvit_l2": 63_707_016,
     "efficientvit_l3": 246_037_288,
+    "resnet50": 25_557_032,
+    "resnet200": 64_673_832,
     "deit_tiny_patch16_224": 5_717_416,
     "deit_small_patch16_224": 22_050_664,
     "deit_base_patch16_224": 86_567_656,

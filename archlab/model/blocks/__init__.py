@@ -1,11 +1,16 @@
 """The kinds of blocks: to add one, write its file and join the table; the contract suite then tests it."""
 
 from archlab.model.block import Block
+from archlab.model.blocks.bottleneck import Bottleneck
 from archlab.model.blocks.cga import CascadedGroupAttention
 from archlab.model.blocks.conv import Conv
+from archlab.model.blocks.conv_pool import ConvPool
 from archlab.model.blocks.convnext import ConvNeXt
 from archlab.model.blocks.dsconv import DSConv
 from archlab.model.blocks.dw import Depthwise
+from archlab.model.blocks.dw_bottleneck import DepthwiseBottleneck
+from archlab.model.blocks.dw_first import DepthwiseFirst
+from archlab.model.blocks.dw_lean import DepthwiseLean
 from archlab.model.blocks.ffn import FeedForward
 from archlab.model.blocks.fused_mbconv import FusedMBConv
 from archlab.model.blocks.mbconv import MBConv
@@ -26,11 +31,16 @@ from archlab.model.blocks.wmsa import WindowAttention
 __all__ = ["BLOCKS"]
 
 BLOCKS: dict[str, type[Block]] = {
+    "bottleneck": Bottleneck,
     "cga": CascadedGroupAttention,
     "conv": Conv,
+    "conv_pool": ConvPool,
     "convnext": ConvNeXt,
     "dsconv": DSConv,
     "dw": Depthwise,
+    "dw_bottleneck": DepthwiseBottleneck,
+    "dw_first": DepthwiseFirst,
+    "dw_lean": DepthwiseLean,
     "ffn": FeedForward,
     "fused_mbconv": FusedMBConv,
     "mbconv": MBConv,
