@@ -56,9 +56,10 @@ class _Times:
     ms: Floats
     source: str
 
-    def share(self, kinds: set[str]) -> Mean:
-        """Share of these kinds in the time, over the repeats."""
-        chosen = [i for i, kind in enumerate(self.kinds) if kind in kinds]
+    @property
+    def memory_share(self) -> Mean:
+        """Share of the memory-bound kinds in the time, over the repeats."""
+        chosen = [i for i, kind in enumerate(self.kinds) if kind not in COMPUTE]
         return of_repeats(self.ms[:, chosen].sum(axis=1) / self.ms.sum(axis=1))
 
 
@@ -68,7 +69,8 @@ def memory_bound(subject: Subject, conditions: Conditions) -> Finding:
     Returns:
         One row per kind: `bound` by the paper's split, `ms` and `share` of the time with the interval over repeats
         `share_low`, `share_high`, `roofline_ms`, `roofline_share`, and `waits_share`, the part of the roofline's
-        time of that kind that waits for memory.
+        time of that kind that waits for memory. `memory_share`, `memory_low` and `memory_high`, the same in every
+        row, are the share of all memory-bound kinds together and its interval.
     """
     place, run = conditions.place, conditions.run
     assert place is not None
@@ -81,7 +83,11 @@ def memory_bound(subject: Subject, conditions: Conditions) -> Finding:
     else:
         times = _profiled(module, trace, place, run, (run.batch, 3, side, side))
     rows = split(trace.rows, times.kinds, times.ms, _roof(place, run), BYTES[run.precision])
+    share, low, high = times.memory_share
     rows = rows.assign(
+        memory_share=share,
+        memory_low=low,
+        memory_high=high,
         model=subject.name,
         device=place.name,
         runtime=run.runtime,
@@ -183,11 +189,10 @@ def _roof(place: Device, run: RunSpec) -> Ceilings | None:
 
 
 def _sentence(name: str, rows: pd.DataFrame, times: _Times, roof: Ceilings | None) -> str:
-    share = times.share({kind for kind in times.kinds if kind not in COMPUTE})
     memory = rows[(rows.bound == "memory") & (rows.share > 0)].head(3)
     parts = ", ".join(f"{kind} {percent(part)}" for kind, part in zip(memory.kind, memory.share, strict=True))
     text = (
-        f"{name} spends {share_text(share)} of {milliseconds(float(times.ms.sum(axis=1).mean()))} in "
+        f"{name} spends {share_text(times.memory_share)} of {milliseconds(float(times.ms.sum(axis=1).mean()))} in "
         f"memory-bound operators ({parts}), {times.source}"
     )
     if roof is None:
