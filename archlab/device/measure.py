@@ -26,7 +26,7 @@ from archlab.device.catalog import Device, RunSpec
 from archlab.device.measurement import Measurement
 from archlab.device.precedence import precedence
 from archlab.device.protocol import chosen_of, collect
-from archlab.device.runtime import Backend, Handle, Workload
+from archlab.device.runtime import Backend, Elsewhere, Handle, Workload
 from archlab.device.stats import STATISTICS, doubt, judge
 from archlab.device.witness import Witness, Witnessed, witness_of
 from archlab.errors import DeviceError, DeviceUnreachable, four_parts, unknown_name
@@ -158,9 +158,10 @@ def _measured(
     clock: Callable[[], float],
     witness: Witness | None,
 ) -> Measurement:
-    before = telemetry.state()
+    state = handle.state if isinstance(handle, Elsewhere) else telemetry.state
+    before = state()
     collected = collect(handle.run, run, clock, is_self_warming=handle.is_self_warming, witness=witness)
-    after = telemetry.state()
+    after = state()
     samples = collected.samples
     chosen = chosen_of(samples, run)
     is_slowed = samples.is_throttled or (device.kind == "cpu" and _was_throttled(before, after))

@@ -9,7 +9,7 @@ import dataclasses
 import resource
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import nn
@@ -17,7 +17,7 @@ from torch import nn
 from archlab.device.catalog import Device, RunSpec
 from archlab.device.measurement import Samples
 
-__all__ = ["Backend", "Handle", "OpTime", "Workload", "timed"]
+__all__ = ["Backend", "Elsewhere", "Handle", "OpTime", "Workload", "timed"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +65,14 @@ class Handle(Protocol):
 
     def close(self) -> None:
         """Free what the handle holds."""
+
+
+@runtime_checkable
+class Elsewhere(Protocol):
+    """A handle to a network on another machine, which tells how that machine is."""
+
+    def state(self) -> dict[str, Any]:
+        """Tell how hot, fast and busy it is now."""
 
 
 class Backend(Protocol):

@@ -15,7 +15,7 @@ from typing import Any
 from archlab.device import catalog
 from archlab.device.measure import measure
 from archlab.device.measurement import Measurement
-from archlab.errors import ArchlabError
+from archlab.errors import ArchlabError, DeviceUnreachable
 from archlab.families import published
 from archlab.model.build import build
 from archlab.model.deploy import deploy
@@ -33,7 +33,7 @@ _WAIT_S, _PATIENCE = 3.0, 4
 
 
 def main() -> None:
-    """Read the order, write the lines; trouble is a last line ``{error}``."""
+    """Read the order, write the lines; trouble is a last line ``{error, is_away}``."""
     order = json.load(sys.stdin)
     plan = StudyPlan.from_dict(order["plan"])
     expected = order.get("anchor_ms")
@@ -42,7 +42,7 @@ def main() -> None:
         for row in rows(order["networks"], lambda spec: _measured(spec, plan), wait):
             _write(row)
     except ArchlabError as error:
-        _write({"error": str(error)})
+        _write({"error": str(error), "is_away": isinstance(error, DeviceUnreachable)})
         sys.exit(1)
 
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from archlab import space as space_room
-from archlab.errors import DeviceError
+from archlab.errors import DeviceError, DeviceLost
+from archlab.interrupt import Pause
 from archlab.space import SearchSpace
 from archlab.spec import ArchSpec
 from archlab.study import loop
@@ -49,7 +50,7 @@ def conduct(
     space = space_room.load(plan.space)
     services = services or Evaluator(plan)
     watch = _Watcher(store, plan, on_progress)
-    _open(store, plan, space, services, folder)
+    _open_patiently(store, plan, space, services, folder)
     records = store.records()
     folder.export(records)
     folder.write_plan(plan)
@@ -65,24 +66,13 @@ def conduct(
     write(records, kept, is_finished=False)
     _enqueue(store, plan, space, first)
     on_record = Follower(store, plan, space, services, folder, watch)
-
-    def on_event(event: Mapping[str, Any]) -> None:
-        folder.note(event)
-        watch(event["event"])
-
-    def call() -> str:
-        if not services.recover():
-            return "it is what it was"
-        on_record.restarted()
-        return "it has started again, in the same mode with the same software; the anchor was measured again"
-
-    recovery = Recovery(plan.device, plan.device_failures_in_a_row, call, on_event)
+    recovery = _recovery(plan, services, on_record, folder, watch)
     try:
         is_finished = loop.search(store, plan, space, services.evaluate, on_record, recovery)
         if is_finished:
             on_record.end()
         baselines, is_finished = _compare(store, plan, space, Patient(services, recovery), watch, kept, is_finished)
-        is_finished = confirm_front(store, plan, services, folder, watch, is_finished)
+        is_finished = confirm_front(store, plan, services, folder, watch, recovery, is_finished)
     except DeviceError as error:
         folder.note({"event": "search stopped", "detail": str(error)})
         write(store.records(), kept, is_finished=False)
@@ -163,6 +153,37 @@ def _space_digest(space: SearchSpace) -> str:
     axes = [[axis.name, axis.sets, list(axis.choices), dict(axis.when or {})] for axis in space.axes]
     text = json.dumps([space.family, axes], sort_keys=True, default=list)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _recovery(
+    plan: StudyPlan, services: Services, follower: Follower, folder: StudyFolder, watch: _Watcher
+) -> Recovery:
+    """What calls the device again when it goes away; the folder keeps what happened."""
+
+    def note(event: Mapping[str, Any]) -> None:
+        folder.note(event)
+        watch(event["event"])
+
+    def call() -> str:
+        if not services.recover():
+            return "it is what it was"
+        follower.restarted()
+        return "it has started again, in the same mode with the same software; the anchor was measured again"
+
+    return Recovery(plan.device, plan.device_failures_in_a_row, call, note)
+
+
+def _open_patiently(store: Store, plan: StudyPlan, space: SearchSpace, services: Services, folder: StudyFolder) -> None:
+    """Open the study; a device that goes away meanwhile is called again, as in the search.
+
+    One that never answered is no loss: that ends it at once.
+    """
+    recovery = Recovery(plan.device, plan.device_failures_in_a_row, lambda: f"started again: {services.recover()}")
+    while True:
+        try:
+            return _open(store, plan, space, services, folder)
+        except DeviceLost as error:
+            recovery.after(error, Pause())
 
 
 def _open(store: Store, plan: StudyPlan, space: SearchSpace, services: Services, folder: StudyFolder) -> None:

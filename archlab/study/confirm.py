@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from archlab.errors import DeviceError, four_parts
+from archlab.errors import DeviceError, DeviceUnreachable, four_parts
 from archlab.files import append_line
 from archlab.study.plan import StudyPlan
 from archlab.study.record import Record
@@ -92,7 +92,8 @@ def confirm(
         anchor_ms: What the anchor took in the search; None where it was not measured.
 
     Raises:
-        DeviceError: When the process breaks or the device does not answer.
+        DeviceUnreachable: When the device does not answer; the same call then goes on with the rest.
+        DeviceError: When the process breaks.
     """
     known = {row.digest for row in read(path)}
     waiting = [record for record in front if record.digest not in known]
@@ -116,7 +117,12 @@ def confirm(
 
 
 def fresh_process(plan: StudyPlan, networks: Sequence[Record], anchor_ms: float | None) -> Iterator[Mapping[str, Any]]:
-    """Measure networks in a new process that knows nothing of this one."""
+    """Measure networks in a new process that knows nothing of this one.
+
+    Raises:
+        DeviceUnreachable: When the device does not answer, or goes away meanwhile.
+        DeviceError: For any other trouble with the device or the process.
+    """
     order = {
         "plan": plan.to_dict() | {"storage": None},
         "anchor_ms": anchor_ms,
@@ -138,7 +144,7 @@ def fresh_process(plan: StudyPlan, networks: Sequence[Record], anchor_ms: float 
             for line in process.stdout:
                 row = json.loads(line)
                 if "error" in row:
-                    raise DeviceError(row["error"])
+                    raise DeviceUnreachable(row["error"]) if row["is_away"] else DeviceError(row["error"])
                 yield row
             if process.wait() != 0:
                 raise _broken(process)

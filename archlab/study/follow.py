@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from archlab.cost.count import count
 from archlab.cost.trace import trace
-from archlab.errors import DeviceError
+from archlab.errors import DeviceError, DeviceUnreachable
+from archlab.interrupt import Pause
 from archlab.space import SearchSpace
 from archlab.study.anchor import Anchor, read, usual_ms
 from archlab.study.confirm import confirm
@@ -16,6 +17,7 @@ from archlab.study.folder import StudyFolder
 from archlab.study.grow import grown, is_late, room
 from archlab.study.plan import StudyPlan
 from archlab.study.record import Record
+from archlab.study.recovery import Recovery
 from archlab.study.result import front
 from archlab.study.roles import Services, Store
 
@@ -72,18 +74,37 @@ class Follower:
 
 
 def confirm_front(
-    store: Store, plan: StudyPlan, services: Services, folder: StudyFolder, watch: Watch, is_finished: bool
+    store: Store,
+    plan: StudyPlan,
+    services: Services,
+    folder: StudyFolder,
+    watch: Watch,
+    recovery: Recovery,
+    is_finished: bool,
 ) -> bool:
-    """Measure the front of a measured search again; an interrupt ends it with what there is."""
+    """Measure the front of a measured search again; an interrupt ends it with what there is.
+
+    A device that goes away is called again, and what was not measured yet is measured then.
+
+    Raises:
+        DeviceLost: When the device stays away.
+        DeviceError: For any other trouble with it.
+    """
     chosen = front(store.records(), plan.objectives)
     if not is_finished or not all(_is_measured(record) for record in chosen):
         return is_finished
     try:
-        for _ in confirm(plan, chosen, folder.confirmed, services.remeasure, usual_ms(read(folder.anchor))):
-            watch("second measurement")
+        while True:
+            try:
+                for _ in confirm(plan, chosen, folder.confirmed, services.remeasure, usual_ms(read(folder.anchor))):
+                    recovery.settle()
+                    watch("second measurement")
+            except DeviceUnreachable as error:
+                recovery.after(error, Pause(), phase="second measurement")
+                continue
+            return True
     except KeyboardInterrupt:
         return False
-    return True
 
 
 def _is_measured(record: Record) -> bool:

@@ -31,7 +31,7 @@ class Recovery:
         limit: So many losses in a row end the search.
         call: Calls the device again and says in words what was found.
         note: Is told what happened.
-        sleep: Waits so many seconds.
+        sleep: Waits so many seconds; None really does.
     """
 
     def __init__(
@@ -41,9 +41,10 @@ class Recovery:
         call: Callable[[], str],
         note: Note = lambda event: None,
         *,
-        sleep: Callable[[float], object] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
-        self._device, self._limit, self._call, self._note, self._sleep = device, limit, call, note, sleep
+        self._device, self._limit, self._call, self._note = device, limit, call, note
+        self._sleep = sleep or time.sleep
         self.losses = 0
 
     def settle(self) -> None:
@@ -103,6 +104,6 @@ def _given_up(device: str, losses: int, error: DeviceUnreachable) -> DeviceLost:
             given=str(error).partition("; ")[0],
             allowed="a device that answers",
             do=f"look at it with: archlab device check {device}; then run the same command again: nothing is lost, "
-            "the network that was interrupted is queued",
+            "what was interrupted is tried again",
         )
     )

@@ -1,11 +1,13 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 
-from archlab.errors import DeviceLost
-from archlab.study import confirm, engine, follow
+from archlab.errors import DeviceLost, DeviceUnreachable
+from archlab.study import confirm, engine, follow, recovery
 from archlab.study.plan import StudyPlan
 
 Make = Callable[..., StudyPlan]
@@ -116,3 +118,76 @@ def test_an_estimated_study_has_neither(tmp_path: Path, make_plan: Make, service
     engine.run(make_plan(), tmp_path, services=services)
     assert not (tmp_path / "anchor.jsonl").exists()
     assert not (tmp_path / "confirmed.jsonl").exists()
+
+
+def test_a_device_that_leaves_while_the_front_is_measured_again_is_called(
+    tmp_path: Path, make_plan: Make, measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leaves after the first network; the rest is asked for once it answers, the first is not measured twice."""
+    waits: list[float] = []
+    monkeypatch.setattr(recovery, "time", SimpleNamespace(sleep=waits.append))
+
+    class Leaving(measured):  # type: ignore[misc]
+        left = False
+
+        def remeasure(self, networks: Any, anchor_ms: float | None) -> Any:
+            for row in super().remeasure(networks, anchor_ms):
+                yield row
+                if not self.left:
+                    self.left = True
+                    raise DeviceLost("the device orin was lost: x; given")
+
+    found = engine.run(make_plan(), tmp_path, services=Leaving())
+    assert found.is_finished
+    assert waits == [1.0]
+    assert sorted(measured.again) == sorted(row["digest"] for row in found.front)
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [event["event"] for event in events] == ["device lost", "device answers again"]
+    assert events[0]["phase"] == "second measurement"
+
+
+def test_a_device_that_stays_away_says_how_to_go_on_and_the_same_call_does(
+    tmp_path: Path, make_plan: Make, measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "time", SimpleNamespace(sleep=lambda seconds: None))
+
+    class Away(measured):  # type: ignore[misc]
+        def remeasure(self, networks: Any, anchor_ms: float | None) -> Any:
+            raise DeviceUnreachable("no answer; x")
+            yield
+
+    with pytest.raises(DeviceLost, match=r"stays away \(2 in a row\); .* then run the same command again: nothing is"):
+        engine.run(make_plan(device_failures_in_a_row=2), tmp_path, services=Away())
+    assert measured.again == []
+    found = engine.run(make_plan(device_failures_in_a_row=2), tmp_path, services=measured())
+    assert found.is_finished
+    assert sorted(measured.again) == sorted(row["digest"] for row in found.front)
+
+
+def test_a_link_that_breaks_before_the_study_opens_is_mended(
+    tmp_path: Path, make_plan: Make, searcher: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(recovery, "time", SimpleNamespace(sleep=waits.append))
+
+    class Late(searcher.Services):  # type: ignore[misc]
+        breaks = 2
+
+        def smallest_upper_ms(self, space: Any) -> Any:
+            self.breaks -= 1
+            if self.breaks >= 0:
+                raise DeviceLost("the device orin was lost: x; given")
+            return super().smallest_upper_ms(space)
+
+    assert engine.run(make_plan(), tmp_path, services=Late()).is_finished
+    assert waits == [1.0, 2.0]
+
+
+def test_a_device_that_never_answered_is_not_waited_for(tmp_path: Path, make_plan: Make, searcher: Any) -> None:
+    class Absent(searcher.Services):  # type: ignore[misc]
+        def fingerprint(self) -> dict[str, str]:
+            raise DeviceUnreachable("no agent answers; x")
+
+    with pytest.raises(DeviceUnreachable, match="no agent answers"):
+        engine.run(make_plan(), tmp_path, services=Absent())
+    assert not (tmp_path / "run.json").exists()

@@ -46,8 +46,8 @@ def test_it_gives_up() -> None:
     assert board.calls == 3
     assert str(error.value) == (
         "the device orin was lost and stays away (4 in a row); given: no answer 3; allowed: a device that answers; "
-        "look at it with: archlab device check orin; then run the same command again: nothing is lost, the network "
-        "that was interrupted is queued"
+        "look at it with: archlab device check orin; then run the same command again: nothing is lost, what was "
+        "interrupted is tried again"
     )
 
 

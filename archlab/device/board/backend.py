@@ -68,6 +68,10 @@ class BoardHandle:
             return read_profile(answer["events"])
         return layer_times(answer["rows"], answer.get("layers", []))
 
+    def state(self) -> dict[str, Any]:
+        """Tell how hot, fast and busy the board is now, as far as it can be read."""
+        return dict(self._ask("telemetry")["state"])
+
     def settings(self) -> dict[str, str]:
         """Say what is in effect, and how long the board was in use by others."""
         return {**self._settings, "queue_s": f"{self._queue_s:g}"}

@@ -37,13 +37,17 @@ class Loopback:
         row = board(name, reach=f"ssh:{getpass.getuser()}@127.0.0.1:{self.port}", ssh_options=options)
         return dataclasses.replace(row, **changes)  # type: ignore[arg-type]
 
-    def cut(self) -> int:
-        """Kill every session; say how many there were."""
+    def sessions(self) -> list[int]:
+        """The processes that serve a login each."""
         found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True)
-        sessions = [int(pid) for pid in found.stdout.split()]
-        for pid in sessions:
+        return [int(pid) for pid in found.stdout.split()]
+
+    def cut(self, *sessions: int) -> int:
+        """Kill some sessions, or every one; say how many there were."""
+        chosen = sessions or self.sessions()
+        for pid in chosen:
             os.kill(pid, signal.SIGKILL)
-        return len(sessions)
+        return len(chosen)
 
 
 def board(name: str, **changes: object) -> Device:

@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from archlab.device.board.backend import BoardBackend, BoardHandle
 from archlab.device.board.link import Link
 from archlab.device.catalog import device, run_for
 from archlab.errors import DeviceChanged, DeviceLost
-from archlab.study import conduct, engine
+from archlab.study import conduct, confirm, engine, evaluate, follow
 from archlab.study.plan import StudyPlan
 
 pytestmark = pytest.mark.agent
@@ -36,7 +38,7 @@ def plan(sshd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     """A small search on a board behind sshd, without published models and second measurements; agents end with it."""
     monkeypatch.setenv("ARCHLAB_CACHE", str(tmp_path / "cache.sqlite"))
     monkeypatch.setattr(conduct, "compare", lambda *args: iter(()))
-    monkeypatch.setattr(conduct, "confirm_front", lambda *args: args[-1])
+    monkeypatch.setattr(follow, "confirm", lambda *args: iter(()))
     backend = BoardBackend(("--lock", str(tmp_path / "lock")))  # others may measure on this machine meanwhile
     monkeypatch.setattr(measure, "_BOARD", backend)
     (tmp_path / "small.yaml").write_text(SPACE)
@@ -128,6 +130,38 @@ def test_a_board_that_stays_away(plan: StudyPlan, sshd: Any, tmp_path: Path, mon
         keys.write_text(kept)
     assert [event["event"] for event in lines(out / "events.jsonl")][-1] == "search stopped"
     assert engine.run(limited, out).trials == 3
+
+
+def test_a_link_that_is_cut_in_the_second_measurement_is_mended(
+    plan: StudyPlan, sshd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process of its own measures again; its first session is cut when it is there, the next one ends the work."""
+    out, limited = tmp_path / "study", plan.replace(trials=2, device_failures_in_a_row=3)
+    cuts: list[int] = []
+
+    def remeasure(plan: StudyPlan, networks: Any, anchor_ms: float | None) -> Any:
+        if not cuts:
+            threading.Thread(target=_cut_new, args=(sshd, cuts)).start()
+        yield from confirm.fresh_process(plan, networks, anchor_ms)
+
+    monkeypatch.setattr(follow, "confirm", confirm.confirm)
+    monkeypatch.setattr(evaluate, "fresh_process", remeasure)
+    found = engine.run(limited, out)
+    assert (found.is_finished, cuts) == (True, [1])
+    assert [event["event"] for event in lines(out / "events.jsonl")] == ["device lost", "device answers again"]
+    assert {row.digest for row in confirm.read(out / "confirmed.jsonl")} == {row["digest"] for row in found.front}
+
+
+def _cut_new(sshd: Any, cuts: list[int]) -> None:
+    """Wait for one session more than there are, and cut that one."""
+    known = set(sshd.sessions())
+    for _ in range(600):
+        new = set(sshd.sessions()) - known
+        if new:
+            time.sleep(0.5)
+            cuts.append(sshd.cut(*new))
+            return
+        time.sleep(0.05)
 
 
 def test_a_board_that_changed_is_refused(plan: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """What the agent reads of a board beside its latency: power modes, alarms, and a change in mid-measurement."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from archlab.device import measure, telemetry
 from archlab.device.board import agent
 from archlab.device.board.backend import BoardBackend
 from archlab.device.catalog import Device, run_for
@@ -96,3 +98,39 @@ def test_power_is_that_of_the_readings_under_load(root: Path) -> None:
         watch.look()
     # 20 V · 1.5 A + 2 W + 4 W = 36 W, 20 V · 1.6 A + 6 W = 38 W, read once more at the end
     assert watch.facts()["power_w"] == pytest.approx((36 + 38 + 38) / 3, abs=1e-3)
+
+
+def test_a_measurement_tells_how_the_board_was_not_this_machine(
+    backend: BoardBackend, make_board: Callable[..., Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    monkeypatch.setattr(measure, "_BOARD", backend)
+    monkeypatch.setattr(telemetry, "state", lambda: {"load_1min": -1.0})
+    run = run_for(make_board("hot"), warmup_s=0.05, max_s=0.1)
+    found = measure.measure(nn.Conv2d(3, 4, 3).eval(), make_board("hot"), run, input_shape=SHAPE).environment
+    for when in ("before", "after"):
+        assert found[when]["temperatures_c"] == {"cpu-thermal": 44.0, "gpu-thermal": 41.5}
+        assert found[when]["power_w"] == 16.0  # 20 V · 0.5 A + 20 V · 0.1 A + 5 V · 0.8 A
+        assert found[when]["load_1min"] >= 0
+    assert found["precedence"] in {"process and session", "process", "none"}
+
+
+def test_what_is_timed_goes_before_others_where_that_is_granted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(os, "getpriority", lambda which, who: 0)
+    monkeypatch.setattr(os, "setpriority", lambda which, who, nice: asked.append((which, who, nice)))
+    assert agent.precede(7, str(tmp_path)) == "process"  # no such file: a kernel without sessions of their own
+    (tmp_path / "7").mkdir()
+    assert agent.precede(7, str(tmp_path)) == "process and session"
+    assert (tmp_path / "7/autogroup").read_text() == "-19"
+    assert asked == [(os.PRIO_PROCESS, 7, -19)] * 2
+
+
+def test_without_the_right_nothing_changes_and_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(which: int, who: int, nice: int) -> None:
+        raise PermissionError(1, "not permitted")
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    assert agent.precede(os.getpid()) == "none"
