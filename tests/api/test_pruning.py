@@ -58,6 +58,7 @@ def test_the_same_call_gives_the_same_network(spec_file: Path, tmp_path: Path) -
     assert (tmp_path / "a/weights.safetensors").read_bytes() == (tmp_path / "b/weights.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_speed_up_that_is_estimated_says_so(tmp_path: Path) -> None:
     spec = FAMILIES["convnext"].make(resolution=64, classes=10, width=96, unit=1)
     model = tmp_path / "large.yaml"

@@ -82,7 +82,7 @@ def test_taylor_is_the_closed_form_with_batch_norm_included() -> None:
 
 
 def test_the_affine_parameters_of_the_norm_count() -> None:
-    """A larger shift of one channel, undone behind it, leaves the network and changes the score of that channel only."""
+    """A larger shift of one channel, undone behind it, moves the score of that channel only."""
     module = tiny()
     layout = layout_of(module.spec)
     before = taylor([batch()])(module, layout)
