@@ -79,6 +79,7 @@ def reproduce(
     data: str | Path | None = None,
     train: bool = False,
     epochs: int = 1,
+    images: int | None = None,
     seed: int = 0,
     tell: Callable[[str], object] = lambda line: None,
 ) -> Any:
@@ -94,6 +95,7 @@ def reproduce(
             ``cifar10:DIR`` or an ``.npz``; None leaves these out. With `train`, what to train on.
         train: Train the artifact's small networks first, into the folder `trained`.
         epochs: Passes over the images, with `train`; one is a smoke test and no result.
+        images: Train on the first so many images only; None takes all.
         seed: Of the training; a verdict on accuracy needs several seeds, one call each.
         tell: Hears what is going on.
 
@@ -118,32 +120,33 @@ def reproduce(
                 do="name a device, e.g. cpu",
             )
         )
-    images = None if data is None else load_data(data)
+    dataset = None if data is None else load_data(data)
     if train:
-        _train(name, images, trained, epochs=epochs, seed=seed, tell=tell)
+        few = dataset if dataset is None or images is None else dataset.first(images, images)
+        _train(name, few, trained, epochs=epochs, seed=seed, tell=tell)
     folder = _folder(trained)
     bench = Bench(
         device=None if device is None else find_device(device),
         options=options,
         trained=trained_rows.read(folder),
         folder=folder,
-        data=images,
+        data=dataset,
         tell=tell,
     )
     return Reproduction(run_again(ARTIFACTS[name], bench))
 
 
-def _train(name: str, images: Dataset | None, trained: str | Path | None, **options: Any) -> None:
-    if images is None or trained is None:
+def _train(name: str, dataset: Dataset | None, trained: str | Path | None, **options: Any) -> None:
+    if dataset is None or trained is None:
         raise PlanError(
             four_parts(
                 "training needs images and a folder",
-                given=f"{'no data' if images is None else 'data'}, {'no folder' if trained is None else 'a folder'}",
+                given=f"{'no data' if dataset is None else 'data'}, {'no folder' if trained is None else 'a folder'}",
                 allowed="data (digits, cifar10:DIR, a folder, an .npz) and trained, the folder of what is trained",
                 do="name both, e.g. --train --data digits --trained small",
             )
         )
-    train_small(ARTIFACTS[name], images, Path(trained), **options)
+    train_small(ARTIFACTS[name], dataset, Path(trained), **options)
 
 
 def _folder(trained: str | Path | None) -> Path:

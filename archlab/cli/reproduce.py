@@ -42,6 +42,7 @@ def run(
     ] = None,
     train: Annotated[bool, typer.Option("--train", help="Train the small networks first, into --trained.")] = False,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the images, with --train.")] = 1,
+    images: Annotated[int | None, typer.Option("--images", min=2, help="Train on the first so many images.")] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -61,6 +62,7 @@ def run(
         data=data,
         train=train,
         epochs=epochs,
+        images=images,
         seed=seed,
         tell=note,
     ).to_dict()

@@ -1,5 +1,6 @@
 """archlab reproduce: what it lists, prints and refuses."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def test_the_small_networks_are_trained_once(run: Run, answer: Answer, tmp_path:
     """One epoch on a handful of images: the column has values, of one seed, on which no verdict rests."""
     images = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)
     np.savez(tmp_path / "few.npz", images=images, labels=np.arange(24) % 2)
-    argv = ("reproduce", "edgenext_table10", "--count-only", "--train")
+    argv = ("reproduce", "edgenext_table10", "--count-only", "--train", "--images", "8")
     argv += ("--data", str(tmp_path / "few.npz"), "--trained", str(tmp_path / "small"))
     document = answer(*argv)
     scores = [row for row in document["rows"] if row["metric"] == "top1"]
@@ -107,4 +108,5 @@ def test_the_small_networks_are_trained_once(run: Run, answer: Answer, tmp_path:
     before = (tmp_path / "small" / "results.csv").read_text()
     assert "training:" not in run(*argv)[2]
     assert (tmp_path / "small" / "results.csv").read_text() == before
-    assert before.count("\n") == 3
+    rows = list(csv.DictReader(before.splitlines()))
+    assert [(row["images"], row["classes"], row["epochs"]) for row in rows] == [("8", "2", "1")] * 2
