@@ -29,7 +29,7 @@ from torch import Tensor
 
 from archlab.analysis.attention import AttentionMap, attention_maps
 from archlab.analysis.finding import Conditions, Finding, Subject
-from archlab.analysis.intervals import Floats, bootstrap
+from archlab.analysis.intervals import Floats, Mean, bootstrap
 from archlab.errors import PlanError, four_parts, unknown_name
 from archlab.figures import Line, LinePoint, draw_lines
 
@@ -83,7 +83,9 @@ def head_similarity(subject: Subject, conditions: Conditions) -> Finding:
 
     Returns:
         One row per attention with two heads or more, in the order of execution: `similarity` with its interval over
-        the images `low`, `high`, the `formula`, and `flatness`.
+        the images `low`, `high`, the `formula`, and `flatness`. The same in every row: `all_blocks` with `all_low`
+        and `all_high`, the mean over the blocks, and `late_less_early` with `late_low` and `late_high`, the mean of
+        the last third of the blocks less that of the first (nan with one block).
 
     Raises:
         UnknownNameError: For a formula that does not exist.
@@ -94,7 +96,11 @@ def head_similarity(subject: Subject, conditions: Conditions) -> Finding:
     blocks = _seen(subject, conditions)
     rows = pd.DataFrame([_row(block, number, conditions) for number, block in enumerate(blocks, 1)])
     rows = rows.assign(
-        model=subject.name, weights=subject.weights, data=conditions.data_name, formula=conditions.formula
+        **_whole(blocks, conditions.seed),
+        model=subject.name,
+        weights=subject.weights,
+        data=conditions.data_name,
+        formula=conditions.formula,
     )
     return Finding(
         name="head_similarity",
@@ -191,15 +197,31 @@ def _sentence(subject: Subject, conditions: Conditions, blocks: Sequence[_Block]
     return text + _trend(blocks, conditions.seed) + "."
 
 
-def _trend(blocks: Sequence[_Block], seed: int) -> str:
-    """The last third of the blocks against the first, in words; nothing of a single block."""
+def _whole(blocks: Sequence[_Block], seed: int) -> dict[str, float]:
+    """What is said of all blocks together, with intervals over the images."""
+    everywhere = bootstrap(np.mean([b.similarity_B for b in blocks], axis=0), seed)
+    late = _late(blocks, seed) or (math.nan,) * 3
+    names = ("all_blocks", "all_low", "all_high", "late_less_early", "late_low", "late_high")
+    return dict(zip(names, (*everywhere, *late), strict=True))
+
+
+def _late(blocks: Sequence[_Block], seed: int) -> Mean | None:
+    """The last third of the blocks less the first; None of a single block."""
     if len(blocks) < 2:
-        return ""
+        return None
     third = max(1, len(blocks) // 3)
     table = np.stack([b.similarity_B for b in blocks])
-    mean, low, high = bootstrap(table[-third:].mean(axis=0) - table[:third].mean(axis=0), seed)
-    which = "last third of the blocks is" if third > 1 else "last block is"
-    than = "the first third" if third > 1 else "the first"
+    return bootstrap(table[-third:].mean(axis=0) - table[:third].mean(axis=0), seed)
+
+
+def _trend(blocks: Sequence[_Block], seed: int) -> str:
+    """The last third of the blocks against the first, in words; nothing of a single block."""
+    found = _late(blocks, seed)
+    if found is None:
+        return ""
+    mean, low, high = found
+    which = "last third of the blocks is" if len(blocks) >= 6 else "last block is"
+    than = "the first third" if len(blocks) >= 6 else "the first"
     ends = f"{mean:+.3f} ({low:+.3f} to {high:+.3f})"
     if low <= 0 <= high or abs(mean) < _NOTHING:
         return f"; the {which} level with {than}, {ends}"

@@ -140,3 +140,12 @@ class Single(nn.Module):
 
     def attention_maps(self, x: Tensor) -> Tensor:
         return torch.ones(len(x), 1, 2, 2)
+
+
+def test_what_is_said_of_all_blocks_stands_in_every_row() -> None:
+    rows = found([1.0, 0.5]).rows
+    first, second = (np.cos(np.array([0.5, 0.6, 0.7, 0.8]) * factor).mean() for factor in (1.0, 0.5))
+    np.testing.assert_allclose(rows.all_blocks, (first + second) / 2, rtol=1e-5)
+    np.testing.assert_allclose(rows.late_less_early, second - first, rtol=1e-4)
+    assert (rows.late_low < rows.late_less_early).all()
+    assert found([1.0]).rows.late_less_early.isna().all()
