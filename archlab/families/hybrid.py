@@ -49,7 +49,7 @@ def _stage_knobs(stride: int) -> dict[str, Knob]:
         f"position_s{stride}": Knob(
             default="none", help=at + "positional encoding in no or every attention", words=("none", "every")
         ),
-        f"ffns_s{stride}": Knob(default=1, help=at + "FFNs after mhsa, or on each side of cga", high=8),
+        f"ffns_s{stride}": Knob(default=1, help=at + "FFNs after mhsa and wmsa, or on each side of cga", high=8),
     }
 
 

@@ -63,7 +63,7 @@ def _head(spec: ArchSpec) -> Read:
 
 
 def _stage(stage: StageSpec, blocks: Blocks) -> Read:
-    places = [i for i, block in enumerate(blocks) if block.kind in MIXERS]
+    places = [i for i, block in enumerate(blocks) if block.kind in (*MIXERS, "swmsa")]
     found: Read = {"width": stage.width, "expansion": _expansion(blocks)}
     if not places:
         return found | {"attention": "none", "depth": _count(blocks)} | _local(blocks)
@@ -71,13 +71,13 @@ def _stage(stage: StageSpec, blocks: Blocks) -> Read:
     before = _run(reversed(blocks[: places[0]]), _PAIR)
     after = _run(blocks[places[-1] + 1 :], _PAIR)
     ffns = min(before, after) // 2 if mixer.kind == "cga" else _run(blocks[places[0] + 1 :], {"ffn"})
-    length = {"cga": 1 + 4 * ffns, "mhsa": 1 + ffns, "msla": 2}.get(mixer.kind, 1) * len(places)
+    length = {"cga": 1 + 4 * ffns, "mhsa": 1 + ffns, "wmsa": 1 + ffns, "msla": 2}.get(mixer.kind, 1) * len(places)
     at_start = places[0] == (2 * ffns if mixer.kind == "cga" else 0)
     plain = blocks[length:] if at_start else blocks[: len(blocks) - length]
     found |= _local(plain) | _mixer(mixer)
     found["depth"] = depth = len(places) + _count(plain)
     found["attention"] = _share(len(places), depth)
-    if mixer.kind in ("cga", "mhsa"):
+    if mixer.kind in ("cga", "mhsa", "wmsa"):
         found["ffns"] = ffns
     if plain:
         found["place"] = "start" if at_start else "end"

@@ -1,5 +1,6 @@
 """What stands in a stage of a hybrid network? Cells by attention and local cells, from the stage's knobs."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 from archlab.families import cells
@@ -13,8 +14,8 @@ Blocks = tuple[BlockSpec, ...]
 LOCALS = ("convnext", "dw_ffn", "mbconv", "fused_mbconv")
 """Cells without attention: a ConvNeXt block, a depthwise convolution and an FFN, an MBConv, a fused MBConv."""
 
-MIXERS = ("sdta", "cga", "msla", "mhsa")
-"""Attention: transposed, cascaded groups, multi-scale linear, softmax over all positions."""
+MIXERS = ("sdta", "cga", "msla", "mhsa", "wmsa")
+"""Attention: transposed, cascaded groups, multi-scale linear, softmax over all positions, softmax inside windows."""
 
 SHARES = ("none", "one", "half", "all")
 """Attention cells of a stage: none, one, half of the cells rounded down, all."""
@@ -75,10 +76,19 @@ def stage_blocks(knobs: StageKnobs, *, pair_first: bool, pair_last: bool) -> Blo
         if count < knobs.whole("depth")
         else ()
     )
-    mixed = _MIXER_CELLS[knobs.word("mixer")](knobs) * count if count else ()
+    mixed = _mixed(knobs, count) if count else ()
     blocks = mixed + plain if knobs.word("place") == "start" else plain + mixed
     pair = cells.pair(knobs.width, kernel=3, expansion=knobs.number("expansion"), act=knobs.act)
     return (pair if pair_first else ()) + blocks + (pair if pair_last else ())
+
+
+def _mixed(knobs: StageKnobs, count: int) -> Blocks:
+    """Cells by attention; every second one by windows has its windows shifted."""
+    cell = _MIXER_CELLS[knobs.word("mixer")](knobs)
+    if knobs.word("mixer") != "wmsa":
+        return cell * count
+    shifted = (dataclasses.replace(cell[0], kind="swmsa"), *cell[1:])
+    return tuple(block for i in range(count) for block in (shifted if i % 2 else cell))
 
 
 def _convnext(knobs: StageKnobs) -> Blocks:
@@ -157,6 +167,21 @@ def _mhsa(knobs: StageKnobs) -> Blocks:
     return mixer, *(ffn,) * knobs.whole("ffns")
 
 
+def _wmsa(knobs: StageKnobs) -> Blocks:
+    mixer = BlockSpec(
+        kind="wmsa",
+        width=knobs.width,
+        heads=knobs.whole("heads"),
+        key_dim=knobs.whole("key_dim"),
+        value_dim=_value_dim(knobs),
+        window=knobs.window,
+        position="bias" if knobs.position else None,
+        norm="ln",
+    )
+    ffn = BlockSpec(kind="ffn", width=knobs.width, hidden=knobs.hidden, norm="ln", act=knobs.act)
+    return mixer, *(ffn,) * knobs.whole("ffns")
+
+
 def _value_dim(knobs: StageKnobs) -> int | None:
     share, ratio = quotient(knobs.width, knobs.whole("heads"), "heads"), knobs.number("value_ratio")
     return None if ratio == 1 else scaled(share, ratio, "the value ratio")
@@ -174,4 +199,5 @@ _MIXER_CELLS: Mapping[str, Callable[[StageKnobs], Blocks]] = {
     "cga": _cga,
     "msla": _msla,
     "mhsa": _mhsa,
+    "wmsa": _wmsa,
 }

@@ -76,6 +76,7 @@ _STARTS: dict[str, list[dict[str, object]]] = {
             {"attention": "one", "mixer": "sdta"},
             {"attention": "one", "mixer": "cga", "width": 96, "local": "dw_ffn"},
             {"attention": "all", "mixer": "msla"},
+            {"attention": "all", "mixer": "wmsa", "width": 96},
         )
         for stem in ("conv", "overlap16")
         for rest in ({}, {"head": "conv"})

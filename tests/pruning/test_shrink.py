@@ -44,6 +44,12 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "msra_split": ("efficientvit_msra", {**MSRA, "mixer_1": "split", "mixer_2": "split", "norm": "ln"}),
     "mit": ("efficientvit_mit", MIT),
     "mit_large": ("efficientvit_mit", {**MIT, "local_0": "resconv", "local_1": "fused_mbconv", "scales_3": "3-5"}),
+    "roadmap_wide": ("roadmap", {"width": 8, "depths": "1-2-1-2", "block": "dw_bottleneck"}),
+    "roadmap_full": ("roadmap", {"width": 8, "depths": "1-2-1-2"}),
+    "roadmap_lean": (
+        "roadmap",
+        {"width": 8, "depths": "1-1-2-1", "block": "dw_lean", "ends": "narrow", "norm": "bn_first", "stem": "patchify"},
+    ),
     "deit": ("deit", {"width": 48, "heads": 4, "attentions": 2, "ffns": 2}),
     "swin": ("swin", {**SWIN, "attentions_2": 2, "window": 3}),
 }
