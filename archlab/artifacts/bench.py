@@ -13,7 +13,7 @@ from archlab.artifacts.trained import Score, Trained
 from archlab.cost.count import CostReport, count
 from archlab.cost.trace import trace
 from archlab.device.catalog import Device, RunSpec, run_for
-from archlab.device.measure import measure, workload
+from archlab.device.measure import backend_of, measure, workload
 from archlab.device.runtime import Workload
 from archlab.device.turns import Turn, in_turns
 from archlab.errors import ArchlabError, DeviceError, DeviceUnreachable
@@ -101,6 +101,7 @@ class Bench:
             return {setting: {"lack": NO_DEVICE} for setting in nets}
         asked = dict(self.options) | ({} if runtime is None else {"runtime": runtime})
         run = run_for(self.device, batch=batch, **asked)
+        backend_of(self.device, run)
         self.tell(f"measuring {len(nets)} networks in turns on {self.device.name}, {run.runtime}")
         works = [net.workload(run) for net in nets.values()]
         try:
