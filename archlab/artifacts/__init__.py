@@ -1,6 +1,7 @@
 """The tables and figures of the papers, to be run again: one file each, listed in `ARTIFACTS`."""
 
 from archlab.artifacts import (
+    convnext_roadmap,
     convnext_table1,
     edgenext_fig3,
     edgenext_table1,
@@ -46,5 +47,6 @@ ARTIFACTS: dict[str, Artifact] = {
     "msra_fig4": msra_fig4.ARTIFACT,
     "msra_fig5": msra_fig5.ARTIFACT,
     "msra_fig7": msra_fig7.ARTIFACT,
+    "convnext_roadmap": convnext_roadmap.ARTIFACT,
     "convnext_table1": convnext_table1.ARTIFACT,
 }
