@@ -18,8 +18,9 @@ from archlab.model.build import Backbone, build
 from archlab.spec import ArchSpec
 from archlab.training.dataset import Dataset
 
-__all__ = ["Kept", "fields_of", "kept", "over_seeds"]
+__all__ = ["Kept", "Repeats", "fields_of", "kept", "over_seeds"]
 
+_ENOUGH_SEEDS = 3
 _NO_DATA = Lack(verdict=NEEDS_MEANS, what="the images the networks were trained on were not given")
 
 Values = Mapping[str, float]
@@ -34,6 +35,21 @@ class Kept:
     seed: int
     spec: ArchSpec
     module: Backbone
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Repeats:
+    """Values of one thing: one of each seed, or several of one seed, each on other images; `runs` counts the seeds."""
+
+    values: tuple[float, ...]
+    runs: int
+
+    @property
+    def words(self) -> str:
+        """What the interval is over."""
+        if self.runs == 1:
+            return f"1 seed, interval over {len(self.values)} parts of the images" if len(self.values) > 1 else "1 seed"
+        return f"{self.runs} seeds"
 
 
 def kept(bench: Bench, net: str) -> tuple[Kept, ...] | Lack:
@@ -55,30 +71,60 @@ def kept(bench: Bench, net: str) -> tuple[Kept, ...] | Lack:
     return tuple(found)
 
 
-def over_seeds(bench: Bench, net: str, look: Callable[[Kept, Dataset], Values]) -> dict[str, list[float]] | Lack:
-    """Look at every seed of a network: name → its values, one per seed, or what lacks.
+def over_seeds(
+    bench: Bench, net: str, look: Callable[[Kept, Dataset], Values], *, parts: int = 1
+) -> Mapping[str, Repeats] | Lack:
+    """Look at every seed of a network: name → its values, or what lacks.
+
+    Of fewer than three seeds the first one is looked at on `parts` disjoint parts of the images instead: what is found
+    then holds for that one network, with an interval over images.
 
     Args:
         bench: What there is to compute with.
         net: Name of the network in the table of the training.
         look: Gives the values of one trained network on images.
+        parts: Parts of the images for a network of few seeds; 1 leaves it at one value per seed.
     """
     networks = kept(bench, net)
     if isinstance(networks, Lack):
         return networks
     if bench.data is None or bench.data.classes != networks[0].spec.classes:
         return _NO_DATA
+    is_one = len(networks) < _ENOUGH_SEEDS and parts > 1
+    asked = (
+        [(networks[0], part) for part in _parts(bench.data, parts)] if is_one else [(n, bench.data) for n in networks]
+    )
     tables = []
-    for network in networks:
+    for network, images in asked:
         bench.tell(f"{net}, seed {network.seed}")
-        tables.append(look(network, bench.data))
-    return {name: [table[name] for table in tables] for name in tables[0]}
+        tables.append(look(network, images))
+    runs = 1 if is_one else len(networks)
+    return {name: Repeats(values=tuple(table[name] for table in tables), runs=runs) for name in tables[0]}
 
 
-def fields_of(values: list[float] | Lack, source: str) -> dict[str, Any]:
-    """The fields of a row: the mean over the seeds with Student's interval, of small scale."""
-    if isinstance(values, Lack):
-        return {"is_small_scale": True, "lack": values}
-    mean, low, high = of_repeats(np.asarray(values, dtype=np.float64))
-    interval = (low, high) if len(values) > 1 else None
-    return {"ours": mean, "ours_ci95": interval, "ours_source": source, "runs": len(values), "is_small_scale": True}
+def fields_of(found: Repeats | Lack, source: str) -> dict[str, Any]:
+    """The fields of a row: the mean with Student's interval, of small scale."""
+    if isinstance(found, Lack):
+        return {"is_small_scale": True, "lack": found}
+    mean, low, high = of_repeats(np.asarray(found.values, dtype=np.float64))
+    return {
+        "ours": mean,
+        "ours_ci95": (low, high) if len(found.values) > 1 else None,
+        "ours_source": f"{source}; {found.words}",
+        "runs": found.runs,
+        "is_small_scale": True,
+    }
+
+
+def _parts(data: Dataset, count: int) -> list[Dataset]:
+    """Disjoint parts of the images."""
+    return [
+        dataclasses.replace(
+            data,
+            images=data.images[i::count],
+            labels=data.labels[i::count],
+            val_images=data.val_images[i::count],
+            val_labels=data.val_labels[i::count],
+        )
+        for i in range(count)
+    ]

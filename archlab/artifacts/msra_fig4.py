@@ -20,7 +20,7 @@ from archlab.analysis.head_similarity import head_similarity
 from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench
 from archlab.artifacts.checks import Larger
-from archlab.artifacts.kept import Kept, fields_of, over_seeds
+from archlab.artifacts.kept import Kept, Repeats, fields_of, over_seeds
 from archlab.artifacts.paper import values
 from archlab.artifacts.rows import NEEDS_COMPUTE, Lack, Row
 from archlab.training.dataset import Dataset
@@ -35,7 +35,7 @@ _SERIES = {"swin": "Swin-T-1.25x", "deit": "DeiT-T-1.25x"}
 _MIXERS = {"msra_mhsa": "plain attention", "msra_split": "split features", "msra_cascade": "cascade"}
 _FIRST, _LAST, _MEAN = "first third", "last third", "all blocks"
 _SPLIT = "with per-head feature splits"
-_IMAGES = 256
+_IMAGES, _PARTS = 256, 5
 _NOT_TRAINED = Lack(verdict=NEEDS_COMPUTE, what="Swin and DeiT with split features")
 
 
@@ -43,7 +43,7 @@ def compute(bench: Bench) -> tuple[Row, ...]:
     """Rows by block for Swin and DeiT, means for the three mixers."""
     rows: list[Row] = []
     for net, series in _SERIES.items():
-        found, printed = over_seeds(bench, net, _look), _printed(series)
+        found, printed = over_seeds(bench, net, _look, parts=_PARTS), _printed(series)
         rows += [_row(found, f"{series}, {where}", where, printed) for where in printed]
         rows += [_row(found, f"{series}, {where}", where, {}, flat=True) for where in printed]
     for net, what in _MIXERS.items():
@@ -89,7 +89,7 @@ def _printed(series: str) -> dict[str, float]:
 
 
 def _row(
-    found: Mapping[str, list[float]] | Lack,
+    found: Mapping[str, Repeats] | Lack,
     setting: str,
     where: str,
     printed: Mapping[str, float],

@@ -34,7 +34,7 @@ _WHOLE = {"qk": 1.0, "v": 1.0, "ffn": 4.0}
 _STAGES = {1: (1, 2), 2: (3, 4), 3: (5, 6, 7, 8, 9, 10), 4: (11, 12)}
 """Swin-T's blocks by stage."""
 _WIDTHS = {1: 96, 2: 192, 3: 384, 4: 768}
-_BATCH, _IMAGES = 32, 512
+_BATCH, _IMAGES, _PARTS = 32, 512, 5
 
 
 def _setting(role: str, stage: int | None = None) -> str:
@@ -74,7 +74,7 @@ def _goal() -> float:
 
 def compute(bench: Bench) -> tuple[Row, ...]:
     """One row by role and stage, and one by role over all stages."""
-    found = over_seeds(bench, _NET, _look)
+    found = over_seeds(bench, _NET, _look, parts=_PARTS)
     source = f"Taylor pruning on {_IMAGES} images to {_goal():.0%} of the channels"
     return tuple(
         Row(

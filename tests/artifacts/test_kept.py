@@ -9,7 +9,7 @@ import yaml
 from archlab.artifacts import ARTIFACTS
 from archlab.artifacts.bench import Bench
 from archlab.artifacts.checks import Larger
-from archlab.artifacts.kept import fields_of, kept, over_seeds
+from archlab.artifacts.kept import Kept, Repeats, fields_of, kept, over_seeds
 from archlab.artifacts.msra_fig4 import thirds
 from archlab.artifacts.msra_fig5 import kept_share
 from archlab.artifacts.rows import NEEDS_COMPUTE, NEEDS_MEANS, Lack
@@ -83,10 +83,27 @@ def test_seeds_become_a_mean_with_an_interval(folder: Path) -> None:
     found = over_seeds(Bench(folder=folder, data=images()), "swin", lambda network, data: {"seed": network.seed})
     assert not isinstance(found, Lack)
     fields = fields_of(found["seed"], "source")
+    assert fields["ours_source"] == "source; 2 seeds"
     assert fields["ours"] == pytest.approx(3.5)
     assert fields["ours_ci95"] == pytest.approx((3.5 - 6.353, 3.5 + 6.353), abs=1e-3)
     assert (fields["runs"], fields["is_small_scale"]) == (2, True)
-    assert fields_of([7.0], "source")["ours_ci95"] is None
+    alone = fields_of(Repeats(values=(7.0,), runs=1), "source")
+    assert (alone["ours_ci95"], alone["ours_source"]) == (None, "source; 1 seed")
+
+
+def test_few_seeds_give_an_interval_over_images(folder: Path) -> None:
+    """Of two seeds the first is looked at on three parts of twelve images: 0 3 6 9, 1 4 7 10 and 2 5 8 11."""
+
+    def look(network: Kept, data: Dataset) -> dict[str, float]:
+        return {"seed": network.seed, "images": len(data.images), "first": float(data.labels[0])}
+
+    found = over_seeds(Bench(folder=folder, data=images()), "swin", look, parts=3)
+    assert not isinstance(found, Lack)
+    assert (found["seed"].values, found["images"].values) == ((3, 3, 3), (4, 4, 4))
+    assert found["first"].values == (0, 1, 2)
+    fields = fields_of(found["first"], "source")
+    assert (fields["runs"], fields["ours"]) == (1, pytest.approx(1.0))
+    assert fields["ours_source"] == "source; 1 seed, interval over 3 parts of the images"
 
 
 def test_thirds() -> None:
