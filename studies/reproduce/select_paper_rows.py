@@ -1,6 +1,6 @@
 """Choose the papers' numbers that `archlab reproduce` prints, from tables that were collected from public sources.
 
-    python studies/reproduce/select_rows.py FOLDER
+    python studies/reproduce/select_paper_rows.py FOLDER
 
 FOLDER holds `ablations.csv`, `models.csv` and `latency.csv`. Written are `ablations.csv` and `networks.csv` beside
 `archlab/artifacts/paper.py`. Left out is every value whose status does not begin with one of `CARRIED`: what is only
