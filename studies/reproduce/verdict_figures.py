@@ -1,13 +1,16 @@
 """The figures of the report: one function per artifact that has one, from its rows; None where values are missing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.figure import Figure
 
 from archlab.figures.lines import Line, LinePoint, draw_lines
 from archlab.figures.sheet import COLOURS, CYCLE, sheet, tidy
 
-__all__ = ["DRAWN"]
+__all__ = ["DRAWN", "verdicts"]
+
+_VERDICTS = ("#00796b", "#5fa8a0", "#8f99a3", "#66707c", COLOURS["budget"])
+"""Colours of the verdicts, best first."""
 
 Rows = Sequence[dict[str, str]]
 
@@ -55,6 +58,29 @@ def edgenext_fig3(rows: Rows) -> Figure | None:
     axes.set_xticks(range(len(names)), labels)
     tidy(axes, "", "LayerNorm+GELU over\nBatchNorm+Hardswish", title="What the norm and the activation cost")
     axes.legend(frameon=False, fontsize=8.5, labelcolor=COLOURS["ink"])
+    return figure
+
+
+def verdicts(counts: Mapping[str, Mapping[str, int]], words: Sequence[str]) -> Figure:
+    """How many claims of each paper have which verdict, as one bar per paper.
+
+    Args:
+        counts: Paper → verdict → how many.
+        words: The verdicts, best first.
+    """
+    figure = sheet(8.0, 3.0)
+    axes = figure.subplots()
+    tidy(axes, "claims", "", title="Claims of the papers, run again")
+    papers = list(counts)[::-1]
+    left = [0] * len(papers)
+    for word, colour in zip(words, _VERDICTS, strict=True):
+        widths = [counts[paper].get(word, 0) for paper in papers]
+        axes.barh(papers, widths, left=left, color=colour, height=0.6, label=word)
+        for i, width in enumerate(widths):
+            if width:
+                axes.text(left[i] + width / 2, i, str(width), ha="center", va="center", fontsize=8, color="white")
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8, labelcolor=COLOURS["ink"])
     return figure
 
 

@@ -10,7 +10,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from verdict_figures import DRAWN
+from verdict_figures import DRAWN, verdicts
 
 from archlab.artifacts.verdict import RANK
 from archlab.figures.sheet import svg
@@ -34,10 +34,20 @@ Row = dict[str, str]
 def main() -> None:
     """Write the report and the figures."""
     outcomes, claims = read(HERE / "outcomes.csv"), read(HERE / "claims.csv")
+    write_text(HERE / "figures" / "verdicts.svg", svg(verdicts(_by_paper(claims), WORDS)))
     remarks = {row["artifact"]: row["remark"] for row in read(HERE / "remarks.csv")}
     drawn = _figures([row["artifact"] for row in outcomes])
     text = ["# The papers' tables and figures, run again", "", *_head(), "", *_counts(outcomes, "artifacts")]
-    text += ["", *_counts(claims, "claims"), "", "## Verdicts", "", *_verdicts(outcomes)]
+    text += [
+        "",
+        *_counts(claims, "claims"),
+        "",
+        "![verdicts](figures/verdicts.svg)",
+        "",
+        "## Verdicts",
+        "",
+        *_verdicts(outcomes),
+    ]
     for row in outcomes:
         mine = [claim for claim in claims if claim["artifact"] == row["artifact"]]
         text += ["", *_section(row, mine, remarks.get(row["artifact"], ""), row["artifact"] in drawn)]
@@ -62,6 +72,11 @@ def _head() -> list[str]:
         "otherwise, all networks of a table in turns. Accuracies are of small networks trained on small",
         "images: they can tell a direction and reach *reproduced in sign only* at most. A value of the paper",
         "that no accessible copy confirms is not printed.",
+        "",
+        "Every small network that an accuracy column needs has had one epoch, on 128 images of digits, as a",
+        "smoke test (`smoke.csv`; no verdict rests on it): `archlab reproduce NAME --count-only --train",
+        "--data digits --images 128 --trained DIR`. With real images, more epochs and one call per `--seed`,",
+        "the same command fills the column.",
     ]
 
 
@@ -72,6 +87,14 @@ def _counts(rows: Sequence[Row], what: str) -> Iterator[str]:
     for prefix, paper in PAPERS.items():
         yield _count_line(paper, [row for row in rows if row["artifact"].startswith(f"{prefix}_")])
     yield _count_line("**all**", rows)
+
+
+def _by_paper(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {paper: {} for paper in PAPERS.values()}
+    for row in rows:
+        words = counts[PAPERS[row["artifact"].partition("_")[0]]]
+        words[row["verdict"]] = words.get(row["verdict"], 0) + 1
+    return counts
 
 
 def _count_line(name: str, rows: Sequence[Row]) -> str:
