@@ -13,8 +13,9 @@ from archlab.spec import ArchSpec, BlockSpec, StageSpec
 __all__ = ["Anatomy", "Chip", "Piece", "Repeat", "StageRow", "dissect", "layers", "role_of"]
 
 _ROLES = {
-    "convolution": {"convnext", "dw", "dsconv", "mbconv", "fused_mbconv", "resconv"},
-    "attention": {"sdta", "cga", "msla", "mhsa"},
+    "convolution": {"convnext", "dw", "dsconv", "mbconv", "fused_mbconv", "resconv"}
+    | {"bottleneck", "dw_bottleneck", "dw_first", "dw_lean"},
+    "attention": {"sdta", "cga", "split", "msla", "mhsa", "wmsa", "swmsa"},
     "feed-forward": {"ffn"},
 }
 _LONGEST = 8

@@ -1,5 +1,7 @@
 """The roadmap against the paper's tables 10 and 11: GFLOPs row by row, and ends that are ResNet and ConvNeXt."""
 
+import functools
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -20,6 +22,7 @@ TOLERANCE = 0.02
 CASES = [(regime, order) for regime in PAPER_G for order in range(17)]
 
 
+@functools.cache
 def macs_g(spec: ArchSpec) -> float:
     """Half of what torch counts on the meta device."""
     module = build(spec, device="meta").eval()
