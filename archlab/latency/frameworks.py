@@ -1,9 +1,10 @@
 """Latency from measured networks alone: kernels that learn what whole networks took, and an interval that was tried.
 
 Train on networks of one device and runtime; a group is what is new together (the file that implements a family, say).
-What is predicted is a mean of logarithms of two ways, kernels that learn and a plain roofline by kind. Its shares and
-the interval come from groups that were left out while the rest was learnt; the interval is a quantile of the logarithm
-of measured over predicted. Nothing is stored: a training is repeated from its samples, with one result on one machine.
+What is predicted is a mean of logarithms of two ways, kernels that learn and a sum over kinds of kernels. Its shares
+and the interval come from groups that were left out while the rest was learnt; the interval is a quantile of the
+logarithm of measured over predicted. Nothing is stored: a training is repeated from its samples, with one result on one
+machine.
 """
 
 import collections
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archlab.errors import PlanError, four_parts
+from archlab.latency.kernel_cache import CacheRoofline
 from archlab.latency.kernel_net import KernelNet
 from archlab.latency.kernel_sums import KindRoofline
 from archlab.latency.launches import Launches
@@ -25,8 +27,10 @@ Floats = npt.NDArray[np.float64]
 _FOLDS = 4
 _LEVEL = 0.9
 _LEAST_GROUPS = 2
-_SHARES = (1.0, 0.85, 0.7, 0.55)
-"""How much of the mean the kernels that learn may have; the plain roofline by kind has the rest."""
+_SHARES = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25)
+"""How much of the mean the kernels that learn may have; the sum over kinds has the rest."""
+_SUMS: dict[str, type[KindRoofline] | type[CacheRoofline]] = {"inductor": CacheRoofline}
+"""The sum over kinds by runtime; all others have the plain one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,10 +65,10 @@ class Trained:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mixed:
-    """Kernels that learn, and the plain roofline by kind; the mean of their logarithms, the first by `share`."""
+    """Kernels that learn, and a sum over kinds; the mean of their logarithms, the first by `share`."""
 
     net: KernelNet
-    roofline: KindRoofline
+    roofline: KindRoofline | CacheRoofline
     share: float
 
     def predict(self, networks: Sequence[Launches]) -> Floats:
@@ -154,7 +158,9 @@ def _tried(samples: Sequence[Sample], fold: npt.NDArray[np.intp], seed: int) -> 
     return found
 
 
-def _ways(net: KernelNet, roofline: KindRoofline, networks: Sequence[Launches]) -> tuple[Floats, Floats]:
+def _ways(
+    net: KernelNet, roofline: KindRoofline | CacheRoofline, networks: Sequence[Launches]
+) -> tuple[Floats, Floats]:
     return net.predict(networks).sum(axis=1), roofline.predict(networks)
 
 
@@ -178,7 +184,8 @@ def _ends(errors: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _learn(samples: Sequence[Sample], seed: int) -> tuple[KernelNet, KindRoofline]:
+def _learn(samples: Sequence[Sample], seed: int) -> tuple[KernelNet, KindRoofline | CacheRoofline]:
     networks, ms = [s.launches for s in samples], _ms(samples)
     weights = np.array([s.weight for s in samples])
-    return KernelNet.fit(networks, ms, weights, seed=seed), KindRoofline(networks, ms)
+    sums = _SUMS.get(networks[0].runtime, KindRoofline)
+    return KernelNet.fit(networks, ms, weights, seed=seed), sums(networks, ms)

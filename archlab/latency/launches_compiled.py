@@ -150,7 +150,15 @@ class _Compiled:
             joined=len(rows),
             moved=sum(math.prod(row.outputs[0]) for row in rows if row.op in _MOVES) * times,
             operands=len(read),
+            is_inner=self._is_map_norm(loop.rows),
         )
+
+    def _is_map_norm(self, rows: list[int]) -> bool:
+        """Whether a layer norm is among them, and a convolution reads what they make."""
+        if all(self._rows[i].op != "native_layer_norm" for i in rows):
+            return False
+        users = {user for i in rows for user in self._users[i]}
+        return any(self._rows[user].op == "convolution" for user in users)
 
     def _read(self, row: OpRow) -> dict[int | None, int]:
         """Elements of each source; one behind views counts as it was made."""

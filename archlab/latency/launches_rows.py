@@ -60,9 +60,10 @@ _PRODUCTS = {"convolution", "addmm", "mm", "bmm", "baddbmm", "addbmm", "linear",
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Launch:
     """One kernel. `area` is that of a convolution's kernel, or how many elements become one; `positions` those of a
-    map, or the rows of one product; `is_inner` says that channels are innermost in memory, `is_wide` that elements
-    have more bytes than the run's precision. Of a compiled loop, `steps` are its elementary operations, `joined` the
-    operators in it, `moved` the elements that change their order, `operands` the values that it reads."""
+    map, or the rows of one product; `is_inner` says that channels are innermost in memory (of a compiled layer norm,
+    that a convolution reads it), `is_wide` that elements have more bytes than the run's precision. Of a compiled loop,
+    `steps` are its elementary operations, `joined` the operators in it, `moved` the elements that change their order,
+    `operands` the values that it reads."""
 
     kind: str
     macs: float = 0

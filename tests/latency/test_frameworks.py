@@ -1,5 +1,7 @@
 """A device whose law is known: training on some of its networks must predict others, and say how well."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,9 @@ def test_the_plain_roofline_finds_the_law_it_was_made_by(sketch):
 
 @pytest.mark.slow
 def test_networks_left_out_are_predicted_and_the_interval_holds_them(sketch):
-    made = samples(sketch, 48)
+    """Measured with an error of 4 %, or there would be next to nothing for an interval to hold."""
+    draw = np.random.default_rng(1)
+    made = [dataclasses.replace(one, ms=one.ms * float(np.exp(draw.normal(0, 0.04)))) for one in samples(sketch, 48)]
     found = left_out(made, count=3)
     ms = np.array([one.ms for one in made])
     assert np.abs(found[:, 0] / ms - 1).mean() < 0.06

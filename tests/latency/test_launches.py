@@ -134,3 +134,17 @@ def test_unknown_runtimes_and_large_traces_are_refused(sketch):
     object.__setattr__(trace, "batch", 2)
     with pytest.raises(PlanError, match="counted from a trace of one image; given: a trace of batch 2"):
         launches(trace, "eager_amp")
+
+
+def test_the_compiler_s_layer_norm_says_whether_a_convolution_reads_it(sketch):
+    """Through views and what is joined to it; a linear layer is none."""
+    for product, expected in (("conv", 1), ("linear", 0)):
+        net = sketch(1, 8, 4, 4)
+        seen = net.add("permute", "view", net.conv(-1, 8), out=(1, 4, 4, 8))
+        done = net.add("gelu", "activation", net.norm(seen))
+        if product == "conv":
+            net.conv(net.add("permute", "view", done, out=(1, 8, 4, 4)), 8)
+        else:
+            net.linear(done, 16)
+        found = launches(net.trace(), "inductor")
+        assert found.column("is_inner")[found.kinds == LAUNCH_KINDS.index("layer_norm")].tolist() == [expected]
