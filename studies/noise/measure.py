@@ -96,8 +96,10 @@ def _timed(name: str, module: Any, max_s: float) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - began, 2),
         "load_1min": facts["after"].get("load_1min"),
     }
-    kept = ("runs", "clean_share", "cpu_share", "calm_share", "doubt", "witness_ms", "witness_usual_ms")
-    kept += ("cpu_median_ms", "wall_mean_ms", "precedence")
+    kept = (
+        *("runs", "clean_share", "cpu_share", "calm_share", "doubt", "witness_ms", "witness_usual_ms"),
+        *("cpu_median_ms", "wall_mean_ms", "precedence"),
+    )
     return row | {key: facts[key] for key in kept}
 
 
