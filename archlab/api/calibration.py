@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from archlab.device.catalog import Device, run_for
+from archlab.device.catalog import Device, RunSpec, run_for
 from archlab.device.catalog import device as find_device
 from archlab.latency import PREDICTORS, predictor_for
 from archlab.latency.calibrate import usable
-from archlab.latency.own import NETWORKS, calibrate_device
+from archlab.latency.own import NETWORKS, Calibrated, calibrate_device
 from archlab.latency.samples import Calibration, path_of, stored
 from archlab.latency.tables import CALIBRATED, constants, networks
 from archlab.latency.terms import design
@@ -53,8 +53,26 @@ def calibrate(
     device = find_device(name)
     run = run_for(device, runtime=runtime, precision=precision, threads=threads) if device.reach else run_for(device)
     found = calibrate_device(device, run, networks=networks, seed=seed, tell=tell)
+    return _told(found, run)
+
+
+def describe_fit(device: Device) -> dict[str, Any]:
+    """Say what a device's estimates rest on: the points, what the fit makes of them, and the held-out error.
+
+    Returns:
+        ``fit`` (how the predictor came about), ``held_out`` and ``points`` (model, input side in pixels, measured
+        or published ms, the fit's ms, the source); nothing for a device that is not calibrated.
+    """
+    own = stored(device)
+    if own is not None:
+        return _own(device, own)
+    return _shipped(device.calibration) if device.calibration in CALIBRATED and device.calibration else {}
+
+
+def _told(found: Calibrated, run: RunSpec) -> dict[str, Any]:
+    """A calibration as plain values."""
     return {
-        "device": device.name,
+        "device": found.device,
         "runtime": run.runtime,
         "precision": run.precision,
         "batch": run.batch,
@@ -69,19 +87,6 @@ def calibrate(
         "path": found.path,
         "replaced": found.replaced,
     }
-
-
-def describe_fit(device: Device) -> dict[str, Any]:
-    """Say what a device's estimates rest on: the points, what the fit makes of them, and the held-out error.
-
-    Returns:
-        ``fit`` (how the predictor came about), ``held_out`` and ``points`` (model, input side in pixels, measured
-        or published ms, the fit's ms, the source); nothing for a device that is not calibrated.
-    """
-    own = stored(device)
-    if own is not None:
-        return _own(device, own)
-    return _shipped(device.calibration) if device.calibration in CALIBRATED and device.calibration else {}
 
 
 def _own(device: Device, own: Calibration) -> dict[str, Any]:

@@ -114,10 +114,8 @@ def profile(
     trace = target.trace(batch)
     run = None if place is None else run_for(place, runtime=runtime, precision=precision, batch=batch, threads=threads)
     parts = _where_it_goes(target, trace, place, run)
-    latency = None
-    if place is not None:
-        options: dict[str, Any] = {**asked, "resolution": resolution, "batch": batch}
-        latency = measure_rows([model], device=place.name, **options)[0]
+    options: dict[str, Any] = {**asked, "resolution": resolution, "batch": batch}
+    latency = None if place is None else measure_rows([model], device=place.name, **options)[0]
     report = count(trace, _bytes(run))
     return Profile(
         model=model,

@@ -119,26 +119,25 @@ def add(
     check_name(name)
     key = None if identity is None else str(_existing(Path(identity)))
     entry = Entry(
-        reach=reach,
-        backends=tuple(backends),
-        precision=precision,
-        python=python,
-        identity=key,
-        options=tuple(options),
+        reach=reach, backends=tuple(backends), precision=precision, python=python, identity=key, options=tuple(options)
     )
     with _locked(path):
         known = entries(path)
         if name in known:
-            raise DeviceError(
-                four_parts(
-                    f"device {name!r} is added already",
-                    given=reach,
-                    allowed=f"one place per name; it answers at {known[name].reach}",
-                    do=f"choose another name, or first: archlab device remove {name}",
-                )
-            )
+            raise _taken(name, reach, known[name])
         _write(path, known | {name: entry})
     return entry
+
+
+def _taken(name: str, reach: str, there: Entry) -> DeviceError:
+    return DeviceError(
+        four_parts(
+            f"device {name!r} is added already",
+            given=reach,
+            allowed=f"one place per name; it answers at {there.reach}",
+            do=f"choose another name, or first: archlab device remove {name}",
+        )
+    )
 
 
 def remove(name: str, path: Path | None = None) -> Entry:

@@ -5,6 +5,7 @@ that was stopped at any moment goes on with the same call.
 """
 
 import datetime
+import functools
 import hashlib
 import json
 import os
@@ -57,10 +58,7 @@ def conduct(
     before = folder.read_run()
     services.learn(records)
     started = str((store.stored() or {}).get("started"))
-
-    def head() -> dict[str, Any]:
-        return provenance(plan, argv, services.describe(), started)
-
+    head = functools.partial(_head, plan, argv, services, started)
     write = _Writer(folder, plan, head, watch, float(before.get("seconds") or 0.0))
     kept = list(before.get("baselines") or ()) if before.get("is_finished") else []
     write(records, kept, is_finished=False)
@@ -153,6 +151,11 @@ def _space_digest(space: SearchSpace) -> str:
     axes = [[axis.name, axis.sets, list(axis.choices), dict(axis.when or {})] for axis in space.axes]
     text = json.dumps([space.family, axes], sort_keys=True, default=list)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _head(plan: StudyPlan, argv: Sequence[str], services: Services, started: str) -> dict[str, Any]:
+    """What ``run.json`` says of how its numbers came about."""
+    return provenance(plan, argv, services.describe(), started)
 
 
 def _recovery(

@@ -195,6 +195,7 @@ def calibrated(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             errors={"roofline": error(9.0, 0.9), "lookup": error(4.25, 0.96)},
             rows=(Row(model="abc", macs=7, ms=2.0, quality="ok", before_ms=3.0, after_ms=1.9),),
             refused=(("def", "it is too large"),),
+            replaced="runtime torch, precision fp32" if device.name == "cpu" and run.runtime == "ort" else "",
         )
 
     monkeypatch.setattr(calibration, "calibrate_device", calibrate)
@@ -219,6 +220,9 @@ def test_calibrate(answer: Answer, run: Run, calibrated: list[Any]) -> None:
     assert "after, lookup: mean error 4.2 %, 50 % within 10 %, Kendall tau 0.96" in out
     assert "1 of 10  abc: 2 ms, ok" in err
     assert "left out def: it is too large" in err
+    assert "this took the place of the calibration for: runtime torch, precision fp32" in err
+    _, _, err = run("device", "calibrate", "cpu", "--runtime", "torch")
+    assert "took the place" not in err
 
 
 def test_calibrate_refuses(refused: Refused) -> None:

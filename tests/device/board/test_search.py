@@ -132,6 +132,7 @@ def test_a_board_that_stays_away(plan: StudyPlan, sshd: Any, tmp_path: Path, mon
     assert engine.run(limited, out).trials == 3
 
 
+@pytest.mark.slow
 def test_a_link_that_is_cut_in_the_second_measurement_is_mended(
     plan: StudyPlan, sshd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
