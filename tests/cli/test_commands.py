@@ -64,7 +64,7 @@ def test_wrong_usage_is_exit_2(run: Run) -> None:
 
 def test_models(answer: Answer) -> None:
     rows = answer("models")
-    assert len(rows) == 30
+    assert len(rows) == 38
     assert all({"name", "family", "resolution", "params", "macs", "top1", "source"} <= row.keys() for row in rows)
     by_name = {row["name"]: row for row in rows}
     assert by_name["edgenext_small"]["params"] == 5_586_832

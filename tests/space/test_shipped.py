@@ -71,8 +71,8 @@ def test_other_families_may_be_baselines() -> None:
         "convnext": {"convnext"},
         "edgenext": {"convnext", "edgenext"},
         "efficientvit_mit": {"efficientvit_mit"},
-        "efficientvit_msra": {"efficientvit_msra"},
-        "hybrid": {"convnext", "edgenext", "efficientvit_mit", "efficientvit_msra"},
+        "efficientvit_msra": {"deit", "efficientvit_msra"},
+        "hybrid": {"convnext", "deit", "edgenext", "efficientvit_mit", "efficientvit_msra"},
     }
 
 
