@@ -81,15 +81,16 @@ def _late(rows: pd.DataFrame) -> str:
             continue
         first = own.groupby("seed").first()
         ups, downs = int((first.late_low > 0).sum()), int((first.late_high < 0).sum())
-        flat = [float(value) for value in own.groupby("block").flatness.mean()]
-        third = max(1, len(flat) // 3)
-        early, later = sum(flat[:third]) / third, sum(flat[-third:]) / third
+        blocks = own.groupby("block")[["flatness", "similarity"]].mean()
+        third = max(1, len(blocks) // 3)
+        early, later = blocks.iloc[:third].mean(), blocks.iloc[-third:].mean()
         seeds = f"{len(first)} seed{'s' if len(first) > 1 else ''}"
         word = "yes" if ups == len(first) else "no, the other way round" if downs == len(first) else "not settled"
         text.append(
             f"- {net}, {seeds}: **{word}**; last third less first third {_over_seeds(first.late_less_early)}, above 0 "
-            f"beyond its interval over images in {ups} of {len(first)}. Flatness goes from {early:.3f} in the first "
-            f"third to {later:.3f} in the last."
+            f"beyond its interval over images in {ups} of {len(first)}. From the first third to the last, flatness "
+            f"goes from {early.flatness:.3f} to {later.flatness:.3f}, and what similarity there is beyond it from "
+            f"{early.similarity - early.flatness:.3f} to {later.similarity - later.flatness:.3f}."
         )
     return "\n".join([*text, ""])
 
@@ -99,7 +100,8 @@ def _splitting(rows: pd.DataFrame) -> str:
     text = ["### Verdict: does splitting the features lower the similarity?\n"]
     by_net = {net: _mean(rows, net).groupby("seed").first() for net in TRIO}
     text += [
-        f"- {what}: {_over_seeds(by_net[net].all_blocks)}, flatness {_mean(rows, net).flatness.mean():.3f}"
+        f"- {what}: {_over_seeds(by_net[net].all_blocks)}; flatness {_mean(rows, net).flatness.mean():.3f}, beyond it "
+        f"{(_mean(rows, net).similarity - _mean(rows, net).flatness).mean():+.3f}"
         if len(by_net[net])
         else f"- {what}: *needs compute* (not trained)"
         for net, what in TRIO.items()
@@ -113,7 +115,7 @@ def _splitting(rows: pd.DataFrame) -> str:
         _, low, high = of_repeats(np.array(list(gaps)))
         apart = (by_net[net].all_high[seeds] < plain.all_low[seeds]).sum()
         word = "not settled" if not high < 0 and not low > 0 else "yes" if high < 0 else "no, higher"
-        word = "one seed only" if len(seeds) < 2 else word
+        word = f"one seed only, {'lower' if apart else 'not lower'}" if len(seeds) < 2 else word
         text.append(
             f"- {TRIO[net]} less plain attention, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}: "
             f"{_over_seeds(gaps)}; below it beyond the intervals over images in {apart} of {len(seeds)}: **{word}**."
