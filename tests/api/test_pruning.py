@@ -1,6 +1,8 @@
 """al.prune and archlab prune: files, keys, targets, refusals, and a result that every other call takes."""
 
 import json
+import statistics
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,3 +111,22 @@ def test_data_with_more_classes_than_the_network_are_refused(spec_file: Path, tm
         PlanError, match=r"more classes than the network; given: 10 classes in digits; allowed: at most 3"
     ):
         al.prune(str(few), data="digits", out=tmp_path / "out", images=8)
+
+
+@pytest.mark.slow
+def test_the_measured_speed_moves_the_right_way(tmp_path: Path) -> None:
+    """CPU time of one thread, the two networks in turns."""
+    model = tmp_path / "large.yaml"
+    model.write_text(spec_yaml(FAMILIES["convnext"].make(resolution=64, classes=10, width=96, unit=1)))
+    found = al.prune(str(model), data="digits", out=tmp_path / "out", macs=0.5, images=8)
+    modules = [al.deploy(al.create(str(model))), al.deploy(found.module)]
+    x = torch.randn(4, 3, 64, 64)
+    times: list[list[float]] = [[], []]
+    with torch.no_grad():
+        for _ in range(12):
+            for module, own in zip(modules, times, strict=True):
+                began = time.process_time()
+                module(x)
+                own.append(time.process_time() - began)
+    whole, pruned = (statistics.median(own[2:]) for own in times)
+    assert pruned < 0.9 * whole
