@@ -130,12 +130,12 @@ def _steps(spec: ArchSpec, clock: Clock) -> float:
 def _trials(specs: list[ArchSpec], space: str) -> dict[str, Times]:
     """Evaluate networks as a search does; the whole, and what is left without the runs of the network."""
     plan = StudyPlan(budget_ms=1e5, device="cpu", space=space)
-    running_ms = [0.0]
+    running_ms, beside = [0.0], witness.handle()
 
     def run(handle: OrtHandle, runs: int, of: Callable[[OrtHandle, int], Samples] = OrtHandle.run) -> Samples:
         began = time.process_time()
         samples = of(handle, runs)
-        if handle is not witness.handle():
+        if handle is not beside:
             running_ms[0] += (time.process_time() - began) * 1e3
         return samples
 
