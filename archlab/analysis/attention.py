@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from archlab.errors import PlanError, four_parts
+from archlab.model.attention import written_out
 from archlab.model.blocks import BLOCKS
 
 __all__ = ["AttentionMap", "attention_maps"]
@@ -59,7 +60,7 @@ def attention_maps(module: nn.Module, x_BCHW: Tensor) -> list[AttentionMap]:
             is_any = True
         if not is_any:
             raise _none_known(module)
-        stack.enter_context(_slow_path())
+        stack.enter_context(written_out())
         module(x_BCHW)
     return found
 
@@ -134,17 +135,6 @@ def _asks(note: Note) -> Callable[[Any, Any], None]:
 def _with_weights(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Make torch's attention give the weights of every head."""
     return args[:4], {**kwargs, "need_weights": True, "average_attn_weights": False}
-
-
-@contextlib.contextmanager
-def _slow_path() -> Iterator[None]:
-    """Keep torch's encoder layers from running as one operator, inside of which no hook is called."""
-    was_fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(was_fast)
 
 
 def _none_known(module: nn.Module) -> PlanError:

@@ -4,10 +4,24 @@ Legend of the shape suffixes: B batch, P batch times windows, C channels, H and 
 and K columns of a map (positions, or channels of a head).
 """
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
-__all__ = ["softmax_maps"]
+__all__ = ["softmax_maps", "written_out"]
+
+
+@contextlib.contextmanager
+def written_out() -> Iterator[None]:
+    """Keep torch's encoder layers from running as one operator: hooks inside are not called, and ONNX knows none."""
+    was_fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(was_fast)
 
 
 def softmax_maps(block: nn.Module, x_BCHW: Tensor) -> Tensor:

@@ -5,13 +5,13 @@ deprecated; its warnings are silenced here and nowhere else. Shapes are static, 
 asked for.
 """
 
-import contextlib
 import io
 import warnings
-from collections.abc import Iterator
 
 import torch
 from torch import nn
+
+from archlab.model.attention import written_out
 
 __all__ = ["trace_onnx"]
 
@@ -26,7 +26,7 @@ def trace_onnx(module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dty
         opset: ONNX's version of operators.
     """
     stream = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad(), _written_out():
+    with warnings.catch_warnings(), torch.no_grad(), written_out():
         _silence_exporter()
         torch.onnx.export(
             module,
@@ -37,17 +37,6 @@ def trace_onnx(module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dty
             input_names=["input"],
         )
     return stream.getvalue()
-
-
-@contextlib.contextmanager
-def _written_out() -> Iterator[None]:
-    """Keep torch's attention from running as one operator, which ONNX does not know."""
-    was_fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(was_fast)
 
 
 def _silence_exporter() -> None:

@@ -71,15 +71,7 @@ class WindowAttention(Block):
     @classmethod
     def problem(cls, spec: BlockSpec, in_width: int, in_side: int) -> Problem | None:
         """Without widths per head, the heads must share the channels evenly."""
-        assert spec.heads is not None
-        if in_width % spec.heads and (spec.key_dim is None or spec.value_dim is None):
-            return Problem(
-                f"{in_width} channels do not divide into {spec.heads} heads",
-                f"heads {spec.heads}, width {in_width}",
-                f"heads that divide {in_width}",
-                "choose other heads, or give key_dim and value_dim",
-            )
-        return None
+        return SelfAttention.problem(spec, in_width, in_side)
 
     @classmethod
     def fixes_side(cls, spec: BlockSpec) -> bool:
