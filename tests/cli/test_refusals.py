@@ -86,7 +86,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     rest = search.communicate(timeout=120)[1]
     assert first.startswith("phase search")
     assert search.returncode == 130
-    assert "run the same command again, a search then goes on where it stopped" in rest
+    assert "run the same command again, a search or a training goes on where it stopped" in rest
     assert "Traceback" not in rest
 
 
