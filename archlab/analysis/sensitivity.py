@@ -28,7 +28,7 @@ from archlab.errors import PlanError, ProxyError, four_parts
 from archlab.figures import Shift, draw_shifts
 from archlab.latency import PREDICTORS, features, predictor_for
 from archlab.model.build import build
-from archlab.model.deploy import deploy
+from archlab.model.deploy import fold
 from archlab.spec import ArchSpec
 
 __all__ = ["Cost", "sensitivity", "why"]
@@ -160,7 +160,7 @@ class _Clock:
 
     def _work(self, spec: ArchSpec) -> Workload:
         side = spec.resolution
-        return workload(deploy(build(spec).eval()), self._run, (self._run.batch, 3, side, side))
+        return workload(fold(build(spec)), self._run, (self._run.batch, 3, side, side))
 
     def _estimate(self, spec: ArchSpec) -> float:
         return PREDICTORS[self._predictor].predict(trace(spec, batch=self._run.batch), self._place, self._run).ms

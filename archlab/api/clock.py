@@ -8,7 +8,7 @@ from archlab.device.catalog import run_for
 from archlab.device.measure import measure
 from archlab.latency import PREDICTORS, predictor_for
 from archlab.model.build import build
-from archlab.model.deploy import deploy
+from archlab.model.deploy import fold
 from archlab.spec import ArchSpec
 
 __all__ = ["Clock"]
@@ -30,7 +30,7 @@ class Clock:
         return self._known[spec.digest]
 
     def _measured(self, spec: ArchSpec) -> float:
-        module, side = deploy(build(spec)), spec.resolution
+        module, side = fold(build(spec)), spec.resolution
         found = patiently(
             lambda: measure(
                 module,

@@ -12,7 +12,7 @@ from archlab.device.catalog import Device, run_for
 from archlab.device.catalog import device as find_device
 from archlab.device.measure import measure
 from archlab.model.build import build
-from archlab.model.deploy import deploy
+from archlab.model.deploy import fold
 from archlab.spec import ArchSpec
 from archlab.study.objective import Reading
 from archlab.study.reach import probe
@@ -87,7 +87,7 @@ def _measured_on(place: Device) -> Callable[[ArchSpec], Reading] | None:
 
     def measured(spec: ArchSpec) -> Reading:
         shape = (run.batch, 3, spec.resolution, spec.resolution)
-        module = deploy(build(spec).eval())
+        module = fold(build(spec))
         found = measure(module, place, run, input_shape=shape, digest=spec.digest, cache=cache)
         return Reading(value=found.median_ms, source=found.source, interval=found.ci95_ms, quality=found.quality)
 

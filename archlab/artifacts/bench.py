@@ -19,7 +19,7 @@ from archlab.device.turns import Turn, in_turns
 from archlab.errors import ArchlabError, DeviceError, DeviceUnreachable
 from archlab.model import timm_gate
 from archlab.model.build import build
-from archlab.model.deploy import deploy
+from archlab.model.deploy import fold
 from archlab.spec import ArchSpec
 from archlab.training.dataset import Dataset
 
@@ -47,7 +47,7 @@ class Net:
 def of_spec(spec: ArchSpec) -> Net:
     """A network of ours, at its own resolution."""
     side = spec.resolution
-    return Net(make=lambda: deploy(build(spec).eval()), costs=lambda: count(trace(spec)), shape=(3, side, side))
+    return Net(make=lambda: fold(build(spec)), costs=lambda: count(trace(spec)), shape=(3, side, side))
 
 
 def of_timm(name: str, side: int) -> Net | Lack:

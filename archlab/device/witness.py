@@ -27,7 +27,7 @@ from archlab.device.runtime import Workload
 from archlab.device.stats import Bools
 from archlab.families import published
 from archlab.model.build import build
-from archlab.model.deploy import deploy
+from archlab.model.deploy import fold
 from archlab.model.export import to_onnx
 
 __all__ = ["NEAR_SHARE", "NETWORK", "Witness", "Witnessed", "handle", "witness_of"]
@@ -113,7 +113,7 @@ def _read_ms(ready: OrtHandle) -> float:
 def handle() -> OrtHandle:
     """Make the witness's network ready to run, once per process."""
     spec = published(NETWORK).spec
-    module = deploy(build(spec))
+    module = fold(build(spec))
     shape = (1, 3, spec.resolution, spec.resolution)
     work = Workload(module=module, onnx=to_onnx(module, shape), input_shape=shape)
     made = OrtBackend().prepare(work, DEVICES["cpu"], RunSpec())

@@ -11,7 +11,7 @@ from archlab.device.runtime import Backend, OpTime
 from archlab.errors import ArchlabError, DeviceChanged, DeviceError, DeviceUnreachable
 from archlab.latency.samples import Measured
 from archlab.model.build import build
-from archlab.model.deploy import deploy
+from archlab.model.deploy import fold
 from archlab.spec import ArchSpec
 
 __all__ = ["Measure", "Tell", "fastest", "measure_all", "measured_on"]
@@ -27,7 +27,7 @@ def measured_on(device: Device, run: RunSpec, *, backends: Mapping[str, Backend]
     """Measure by the protocol, and each operator by the runtime's profiler where it has one."""
 
     def measure(name: str, spec: ArchSpec) -> Measured:
-        module = deploy(build(spec))
+        module = fold(build(spec))
         shape = (run.batch, 3, spec.resolution, spec.resolution)
         found = measure_module(module, device, run, input_shape=shape, digest=spec.digest, backends=backends)
         try:

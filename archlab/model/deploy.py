@@ -8,23 +8,27 @@ from torch import nn
 
 from archlab.model.layers import Foldable
 
-__all__ = ["deploy"]
+__all__ = ["deploy", "fold"]
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
-@torch.no_grad()
 def deploy(module: Module) -> Module:
-    """Copy a network in evaluation mode with everything folded that folds exactly.
+    """Copy a network as `fold` makes it; the given module is left as it is."""
+    return fold(copy.deepcopy(module))
+
+
+@torch.no_grad()
+def fold(module: Module) -> Module:
+    """Put a network into evaluation mode with everything folded that folds exactly; changes the module and gives it.
 
     BatchNorm goes into the convolution or linear layer beside it, layer scale into the layer before it, relative
     biases are gathered and Fourier positions projected once. LayerNorm stays, and so does a BatchNorm whose output
-    feeds a skip. The given module is left as it is.
+    feeds a skip.
     """
-    deployed = copy.deepcopy(module).eval()
-    for part in reversed(list(deployed.modules())):
+    for part in reversed(list(module.eval().modules())):
         if isinstance(part, Foldable):
             part.fold()
-    for parameter in deployed.parameters():
+    for parameter in module.parameters():
         parameter.requires_grad_(False)
-    return deployed
+    return module

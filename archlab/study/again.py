@@ -18,7 +18,7 @@ from archlab.device.measurement import Measurement
 from archlab.errors import ArchlabError, DeviceUnreachable
 from archlab.families import published
 from archlab.model.build import build
-from archlab.model.deploy import deploy
+from archlab.model.deploy import fold
 from archlab.spec import ArchSpec
 from archlab.study.anchor import ANCHOR, DRIFT_SHARE
 from archlab.study.plan import StudyPlan
@@ -116,7 +116,7 @@ def _measured(spec: ArchSpec, plan: StudyPlan, *, max_s: float | None = None) ->
         max_s=max_s or max(plan.measure_s, MEASURE_S),
     )
     shape = (plan.batch, 3, spec.resolution, spec.resolution)
-    return measure(deploy(build(spec, seed=plan.seed)), device, run, input_shape=shape, digest=spec.digest)
+    return measure(fold(build(spec, seed=plan.seed)), device, run, input_shape=shape, digest=spec.digest)
 
 
 def _row(digest: str, found: Measurement, drift: float | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from archlab.errors import EngineBuildError, UnsteadyMeasurement, four_parts, un
 from archlab.families import published
 from archlab.latency import PREDICTORS, predictor_for
 from archlab.model.build import build
-from archlab.model.deploy import deploy
+from archlab.model.deploy import fold
 from archlab.proxy import PROXIES
 from archlab.proxy import score as score_network
 from archlab.space import SearchSpace
@@ -64,6 +64,7 @@ class Evaluator:
         self.spread = PRIOR_SHARE
         self._cache = MeasurementCache() if cache is None else cache
         self._presence = Presence(self.device, self.run)
+        self._ready = functools.lru_cache(maxsize=1)(lambda spec: fold(build(spec, seed=plan.seed)))  # measured twice
 
     def evaluate(self, spec: ArchSpec) -> Evaluation:
         """Work out the plan's objectives of a network; one that the device cannot build has none, and says why."""
@@ -134,7 +135,7 @@ class Evaluator:
     def measured(self, spec: ArchSpec, macs: int, *, is_fresh: bool = False) -> Measurement:
         """Measure one network; `is_fresh` asks the device even where the answer is known."""
         found = measure(
-            deploy(build(spec, seed=self.plan.seed)),
+            self._ready(spec),
             self.device,
             self.run,
             input_shape=(self.plan.batch, 3, spec.resolution, spec.resolution),
