@@ -8,15 +8,12 @@ counters and exporters would not see its products.
 import importlib
 from typing import Any
 
+from torch import library as schemas
 from torch import nn
-from torch.library import Library as Schemas
 
 from archlab.errors import PlanError, four_parts, unknown_name
 
 __all__ = ["create"]
-
-_kept_alive: list[Schemas] = []
-"""Operator schemas live as long as the library object that declared them."""
 
 _SCHEMAS = ("nms", "qnms")
 
@@ -63,7 +60,5 @@ def _declare_schemas_if_needed() -> None:
     except RuntimeError as error:
         if "torchvision::nms does not exist" not in str(error):
             raise
-        declared = Schemas("torchvision", "DEF")
         for name in _SCHEMAS:
-            declared.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _kept_alive.append(declared)
+            schemas.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
