@@ -6,43 +6,41 @@ import math
 from collections.abc import Sequence
 
 from archlab.artifacts.rows import NEEDS_COMPUTE, Row
-from archlab.artifacts.verdict import IN_SIGN, NOT_REPRODUCED, REPRODUCED, Finding, missing, pick
+from archlab.artifacts.verdict import IN_SIGN, NOT_REPRODUCED, REPRODUCED, Check, by_count, pick
 
 __all__ = ["Equal", "InRange", "Larger", "NotLarger", "SameOrder", "is_below"]
 
 _ENOUGH_RUNS = 3
-_MOSTLY = 0.75
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Equal:
+class Equal(Check):
     """Our values are the paper's, within `within` of it or half a unit of its last printed digit; texts are the same.
 
     In sign only where not all are, but all pairs of three or more numbers stand in the paper's order.
     """
 
-    claim: str
     metric: str
     within: float = 0.02
     settings: tuple[str, ...] = ()
 
-    def judge(self, rows: Sequence[Row]) -> Finding:
-        """Compare row by row; rows without a value of the paper do not count."""
-        used = [row for row in pick(rows, self.metric, self.settings) if row.paper is not None]
-        gap = missing(self.claim, used)
-        if gap is not None:
-            return gap
+    def used(self, rows: Sequence[Row]) -> list[Row]:
+        """Rows without a value of the paper do not count."""
+        return _printed(rows, self.metric, self.settings)
+
+    def weigh(self, used: Sequence[Row]) -> tuple[str, str]:
+        """Compare row by row."""
         off = [row for row in used if not self._is_equal(row)]
         how = f"within {self.within:.0%} or the last digit" if _is_number(used[0].paper) else "the same"
         detail = f"{self.metric}: {len(used) - len(off)} of {len(used)} {how}"
         if not off:
-            return Finding(claim=self.claim, verdict=REPRODUCED, detail=detail)
+            return REPRODUCED, detail
         worst = max(off, key=_distance)
         detail += f", furthest {worst.setting}: {_text(worst.ours)} for {_text(worst.paper)}"
         numbers = [row for row in used if _is_number(row.paper) and _is_number(row.ours)]
         right, pairs = _concordant(numbers, 0.0)
-        is_ordered = len(numbers) == len(used) >= 3 and right == pairs
-        return Finding(claim=self.claim, verdict=IN_SIGN if is_ordered else NOT_REPRODUCED, detail=detail)
+        is_ordered = len(numbers) == len(used) >= 3 and 0 < pairs == right
+        return IN_SIGN if is_ordered else NOT_REPRODUCED, detail
 
     def _is_equal(self, row: Row) -> bool:
         if not (_is_number(row.paper) and _is_number(row.ours)):
@@ -51,122 +49,110 @@ class Equal:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class SameOrder:
+class SameOrder(Check):
     """Pairs that lie more than `apart` from each other in the paper have the same order here.
 
     Reproduced when all have, in sign only when three quarters have. Where our intervals overlap a pair has no order.
     """
 
-    claim: str
     metric: str
     apart: float = 0.05
     settings: tuple[str, ...] = ()
 
-    def judge(self, rows: Sequence[Row]) -> Finding:
+    def used(self, rows: Sequence[Row]) -> list[Row]:
+        """Rows without a value of the paper do not count."""
+        return _printed(rows, self.metric, self.settings)
+
+    def weigh(self, used: Sequence[Row]) -> tuple[str, str]:
         """Count the pairs in order."""
-        used = [row for row in pick(rows, self.metric, self.settings) if row.paper is not None]
-        gap = missing(self.claim, used)
-        if gap is not None:
-            return gap
         right, pairs = _concordant(used, self.apart)
-        detail = f"{self.metric}: {right} of {pairs} pairs in the paper's order"
-        if pairs and right == pairs:
-            verdict = REPRODUCED
-        else:
-            verdict = IN_SIGN if pairs and right >= _MOSTLY * pairs else NOT_REPRODUCED
-        if verdict == REPRODUCED and any(row.is_small_scale for row in used):
-            verdict = IN_SIGN
-        return Finding(claim=self.claim, verdict=verdict, detail=detail)
+        return by_count(right, pairs), f"{self.metric}: {right} of {pairs} pairs in the paper's order"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Larger:
+class Larger(Check):
     """The metric of `more` is larger than that of `less`, in the paper by `by` (None: no size is confirmed).
 
-    The sign counts where the 95 % interval of our difference excludes zero. The size counts at the paper's scale, where
-    `by` is known and ours is within half of it or within the interval. A difference that is not told from zero is not
-    reproduced, unless fewer than three seeds stand behind it: then it needs compute, as does a value of one seed.
+    The sign counts where the 95 % interval of our difference excludes zero. The size counts where `by` is known and
+    ours is within half of it or within the interval. A difference that is not told from zero is not reproduced, unless
+    fewer than three seeds stand behind it: then it needs compute, as does a value of one seed without an interval.
     """
 
-    claim: str
     metric: str
     more: str
     less: str
     by: float | None = None
 
-    def judge(self, rows: Sequence[Row]) -> Finding:
+    def used(self, rows: Sequence[Row]) -> list[Row]:
+        """The two rows."""
+        return pick(rows, self.metric, (self.more, self.less))
+
+    def weigh(self, used: Sequence[Row]) -> tuple[str, str]:
         """Take the difference."""
-        more, less = pick(rows, self.metric, (self.more, self.less))
-        gap = missing(self.claim, (more, less))
-        if gap is not None:
-            return gap
-        found, half = _difference(more, less)
-        detail = _told(found, half, more, less)
+        found, half, detail = _difference(*used)
         if half is None:
-            return Finding(claim=self.claim, verdict=NEEDS_COMPUTE, detail=f"{detail}, of one seed")
+            return NEEDS_COMPUTE, f"{detail}, of one seed"
         if abs(found) <= half:
-            verdict = NOT_REPRODUCED if _has_enough(more, less) else NEEDS_COMPUTE
-            return Finding(claim=self.claim, verdict=verdict, detail=f"{detail}, not told from zero")
+            return NOT_REPRODUCED if _has_enough(used) else NEEDS_COMPUTE, f"{detail}, not told from zero"
         if found < 0:
-            return Finding(claim=self.claim, verdict=NOT_REPRODUCED, detail=detail)
-        is_small = more.is_small_scale or less.is_small_scale
+            return NOT_REPRODUCED, detail
         is_size = self.by is not None and abs(found - self.by) <= max(half, 0.5 * abs(self.by))
-        return Finding(claim=self.claim, verdict=REPRODUCED if is_size and not is_small else IN_SIGN, detail=detail)
+        return REPRODUCED if is_size else IN_SIGN, detail
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class NotLarger:
+class NotLarger(Check):
     """The metric of `changed` is not larger than that of `than`: the change does not help.
 
     Not reproduced where the interval of our difference lies above zero; a gain within the interval counts as none when
-    three seeds or more stand behind it, and needs compute before. At small scale in sign only.
+    three seeds or more stand behind it, and needs compute before.
     """
 
-    claim: str
     metric: str
     changed: str
     than: str
 
-    def judge(self, rows: Sequence[Row]) -> Finding:
+    def used(self, rows: Sequence[Row]) -> list[Row]:
+        """The two rows."""
+        return pick(rows, self.metric, (self.changed, self.than))
+
+    def weigh(self, used: Sequence[Row]) -> tuple[str, str]:
         """Take the difference."""
-        changed, than = pick(rows, self.metric, (self.changed, self.than))
-        gap = missing(self.claim, (changed, than))
-        if gap is not None:
-            return gap
-        found, half = _difference(changed, than)
-        detail = _told(found, half, changed, than)
+        found, half, detail = _difference(*used)
         if half is None:
-            return Finding(claim=self.claim, verdict=NEEDS_COMPUTE, detail=f"{detail}, of one seed")
+            return NEEDS_COMPUTE, f"{detail}, of one seed"
         if found > half:
-            return Finding(claim=self.claim, verdict=NOT_REPRODUCED, detail=detail)
-        if found > 0 and not _has_enough(changed, than):
-            return Finding(claim=self.claim, verdict=NEEDS_COMPUTE, detail=f"{detail}, not told from zero")
-        is_small = changed.is_small_scale or than.is_small_scale
-        return Finding(claim=self.claim, verdict=IN_SIGN if is_small else REPRODUCED, detail=detail)
+            return NOT_REPRODUCED, detail
+        if found > 0 and not _has_enough(used):
+            return NEEDS_COMPUTE, f"{detail}, not told from zero"
+        return REPRODUCED, detail
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class InRange:
+class InRange(Check):
     """Every value of ours lies in the paper's range; in sign only where all lie above `neutral` at least."""
 
-    claim: str
     metric: str
     low: float
     high: float
     neutral: float = 1.0
     settings: tuple[str, ...] = ()
 
-    def judge(self, rows: Sequence[Row]) -> Finding:
+    def used(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows of the settings, of all where none is named."""
+        return pick(rows, self.metric, self.settings)
+
+    def weigh(self, used: Sequence[Row]) -> tuple[str, str]:
         """Look at the smallest and the largest."""
-        used = pick(rows, self.metric, self.settings)
-        gap = missing(self.claim, used)
-        if gap is not None:
-            return gap
         values = [_number(row.ours) for row in used]
         detail = f"{self.metric}: {min(values):.3g} to {max(values):.3g}, the paper's {self.low:g} to {self.high:g}"
         is_in = self.low <= min(values) and max(values) <= self.high
-        verdict = REPRODUCED if is_in else IN_SIGN if min(values) > self.neutral else NOT_REPRODUCED
-        return Finding(claim=self.claim, verdict=verdict, detail=detail)
+        return REPRODUCED if is_in else IN_SIGN if min(values) > self.neutral else NOT_REPRODUCED, detail
+
+
+def _printed(rows: Sequence[Row], metric: str, settings: Sequence[str]) -> list[Row]:
+    """The rows of a metric that have a value of the paper."""
+    return [row for row in pick(rows, metric, settings) if row.paper is not None]
 
 
 def _is_number(value: object) -> bool:
@@ -213,19 +199,14 @@ def _half(row: Row) -> float | None:
     return None if row.runs is not None else 0.0
 
 
-def _difference(more: Row, less: Row) -> tuple[float, float | None]:
-    """The difference of two rows and half of its interval, None where a row is of one seed."""
+def _difference(more: Row, less: Row) -> tuple[float, float | None, str]:
+    """The difference of two rows, half of its interval (None where a row is of one seed without one), both in words."""
     halves = _half(more), _half(less)
     found = _number(more.ours) - _number(less.ours)
-    if halves[0] is None or halves[1] is None:
-        return found, None
-    return found, math.hypot(halves[0], halves[1])
+    half = None if halves[0] is None or halves[1] is None else math.hypot(halves[0], halves[1])
+    spread = f" ± {half:.2g}" if half else ""
+    return found, half, f"{more.metric}: {more.setting} − {less.setting} = {found:+.3g}{spread} {more.unit}".rstrip()
 
 
-def _told(found: float, half: float | None, more: Row, less: Row) -> str:
-    spread = "" if not half else f" ± {half:.2g}"
-    return f"{more.metric}: {more.setting} − {less.setting} = {found:+.3g}{spread} {more.unit}".rstrip()
-
-
-def _has_enough(*rows: Row) -> bool:
+def _has_enough(rows: Sequence[Row]) -> bool:
     return all(row.runs is None or row.runs >= _ENOUGH_RUNS for row in rows)

@@ -1,13 +1,13 @@
 """EdgeNeXt, Fig. 3: LayerNorm with GELU against BatchNorm with Hardswish, in latency and accuracy.
 
 Latencies are measured on every runtime of the device, batch 1; the paper's are those of an A100 at batch 256, from the
-throughputs in the authors' code. What the paper shows is a trade: BatchNorm with Hardswish is
-faster, and less accurate.
+throughputs in the authors' code. The paper shows a trade: BatchNorm with Hardswish is faster, and less accurate.
 
 Source: arXiv 2206.10589, Fig. 3.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 from archlab.artifacts.artifact import Artifact
@@ -16,7 +16,7 @@ from archlab.artifacts.checks import Larger, is_below
 from archlab.artifacts.edgenext_ablation import TOP1, small_of
 from archlab.artifacts.paper import beside
 from archlab.artifacts.rows import NEEDS_MEANS, Lack, Row
-from archlab.artifacts.verdict import IN_SIGN, NOT_REPRODUCED, REPRODUCED, Finding
+from archlab.artifacts.verdict import Check, by_count
 from archlab.families import published
 
 __all__ = ["ARTIFACT"]
@@ -32,40 +32,38 @@ _PRINTED = "A100 latency per image"
 _LATENCY = "latency, "
 _SMALL_LN, _SMALL_BN = f"small network, {_LN}", f"small network, {_BN}"
 _SMALL = small_of({_SMALL_LN: {}, _SMALL_BN: {"norm": "bn", "act": "hardswish"}})
-_MOSTLY = 0.75
 _NO_A100 = Lack(verdict=NEEDS_MEANS, what="an A100")
 _NO_IMAGENET = Lack(verdict=NEEDS_MEANS, what="ImageNet")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class FasterOnEvery:
+class FasterOnEvery(Check):
     """On every runtime that is here and for every size, `fast` takes less time than `slow`, beyond both intervals.
 
     Reproduced when all pairs say so, in sign only when three quarters do.
     """
 
-    claim: str
     fast: str
     slow: str
 
-    def judge(self, rows: Sequence[Row]) -> Finding:
-        """Count the pairs."""
+    def used(self, rows: Sequence[Row]) -> list[Row]:
+        """By runtime and size `fast` and then `slow`; runtimes that are not here count only where none is."""
         times = {(row.metric, row.setting): row for row in rows if row.metric.startswith(_LATENCY)}
         pairs = [
             (times[metric, f"{size} {self.fast}"], times[metric, f"{size} {self.slow}"])
             for metric in dict.fromkeys(metric for metric, _ in times)
             for size in _SIZES
         ]
-        known = [(fast, slow) for fast, slow in pairs if fast.ours is not None and slow.ours is not None]
-        if not known:
-            lack = pairs[0][0].lack
-            assert lack is not None
-            return Finding(claim=self.claim, verdict=lack.verdict, detail=lack.what)
-        right = sum(is_below(fast, slow) for fast, slow in known)
-        verdict = REPRODUCED if right == len(known) else IN_SIGN if right >= _MOSTLY * len(known) else NOT_REPRODUCED
-        runtimes = ", ".join(dict.fromkeys(fast.metric.removeprefix(_LATENCY) for fast, _ in known))
-        detail = f"{self.fast} is faster in {right} of {len(known)} pairs of size and runtime ({runtimes})"
-        return Finding(claim=self.claim, verdict=verdict, detail=detail)
+        known = [pair for pair in pairs if all(row.ours is not None for row in pair)]
+        return list(itertools.chain(*(known or pairs)))
+
+    def weigh(self, used: Sequence[Row]) -> tuple[str, str]:
+        """Count the pairs."""
+        fast, slow = used[::2], used[1::2]
+        right = sum(is_below(*pair) for pair in zip(fast, slow, strict=True))
+        runtimes = ", ".join(dict.fromkeys(row.metric.removeprefix(_LATENCY) for row in fast))
+        detail = f"{self.fast} is faster in {right} of {len(fast)} pairs of size and runtime ({runtimes})"
+        return by_count(right, len(fast)), detail
 
 
 def compute(bench: Bench) -> tuple[Row, ...]:

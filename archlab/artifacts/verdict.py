@@ -11,9 +11,9 @@ A claim gets one of five words:
 The artifact has the first word of `RANK` that one of its claims has: a contradiction weighs most, then what is missing.
 """
 
+import abc
 import dataclasses
 from collections.abc import Sequence
-from typing import Protocol
 
 from archlab.artifacts.rows import NEEDS_COMPUTE, NEEDS_MEANS, Row
 
@@ -25,6 +25,7 @@ __all__ = [
     "Check",
     "Finding",
     "because",
+    "by_count",
     "missing",
     "overall",
     "pick",
@@ -36,6 +37,7 @@ NOT_REPRODUCED = "not reproduced"
 
 RANK = (NOT_REPRODUCED, NEEDS_MEANS, NEEDS_COMPUTE, IN_SIGN, REPRODUCED)
 """The five words; the first that a claim has is the artifact's."""
+_MOSTLY = 0.75
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,15 +49,37 @@ class Finding:
     detail: str
 
 
-class Check(Protocol):
-    """A claim of the paper, and the rule that judges it."""
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Check(abc.ABC):
+    """A claim of the paper in one sentence, and the rule that judges it."""
 
-    @property
-    def claim(self) -> str:
-        """The claim in one sentence."""
+    claim: str
 
     def judge(self, rows: Sequence[Row]) -> Finding:
-        """Apply the rule to the artifact's rows."""
+        """Apply the rule to the artifact's rows; where one of its rows has no value of ours, that is the finding."""
+        used = self.used(rows)
+        assert used, f"no row to judge by: {self.claim}"
+        gap = missing(self.claim, used)
+        if gap is not None:
+            return gap
+        verdict, detail = self.weigh(used)
+        if verdict == REPRODUCED and any(row.is_small_scale for row in used):
+            verdict = IN_SIGN
+        return Finding(claim=self.claim, verdict=verdict, detail=detail)
+
+    @abc.abstractmethod
+    def used(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows that the claim is about."""
+
+    @abc.abstractmethod
+    def weigh(self, used: Sequence[Row]) -> tuple[str, str]:
+        """The rule on rows that all have a value of ours: the verdict, and the numbers that gave it."""
+
+
+def by_count(right: int, of: int) -> str:
+    """Reproduced when all are right, in sign only when three quarters are."""
+    assert of, "a claim that nothing can contradict"
+    return REPRODUCED if right == of else IN_SIGN if right >= _MOSTLY * of else NOT_REPRODUCED
 
 
 def overall(findings: Sequence[Finding]) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from archlab.artifacts.checks import Equal, InRange, Larger, NotLarger, SameOrder, is_below
 from archlab.artifacts.rows import NEEDS_COMPUTE, NEEDS_MEANS, Lack, Row
-from archlab.artifacts.verdict import IN_SIGN, NOT_REPRODUCED, REPRODUCED, Finding, because, overall, pick
+from archlab.artifacts.verdict import IN_SIGN, NOT_REPRODUCED, REPRODUCED, Check, Finding, because, overall, pick
 
 UNTRAINED = Lack(verdict=NEEDS_COMPUTE, what="three seeds")
 NO_DATA = Lack(verdict=NEEDS_MEANS, what="Cityscapes")
@@ -37,6 +37,7 @@ EQUAL = Equal(claim="c", metric="m", within=0.02)
         ([row("a", 1.0, 1.5), row("b", 2.0, 2.6), row("c", 3.0, 3.0)], IN_SIGN),
         ([row("a", 1.0, 2.5), row("b", 2.0, 2.2), row("c", 3.0, 3.0)], NOT_REPRODUCED),
         ([row("a", 1.0, 1.5), row("b", 2.0, 2.0)], NOT_REPRODUCED),
+        ([row("a", 4.4, 4.4), row("b", 4.4, 5.0), row("c", 4.4, 6.0)], NOT_REPRODUCED),
         ([row("a", 1.0, 1.0), row("b", None, 7.0)], REPRODUCED),
         ([row("a", 1.0, 1.0), row("b", 2.0, None, lack=NO_DATA)], NEEDS_MEANS),
     ],
@@ -68,9 +69,26 @@ def test_order_ignores_pairs_that_the_paper_has_level_and_counts_overlaps_agains
     assert not is_below(*near)
 
 
-def test_order_at_small_scale_is_in_sign_at_most() -> None:
-    rows = [row("a", 1.0, 1.0, is_small_scale=True), row("b", 2.0, 2.0, is_small_scale=True)]
-    assert SameOrder(claim="c", metric="m").judge(rows).verdict == IN_SIGN
+@pytest.mark.parametrize(
+    "check",
+    [
+        EQUAL,
+        SameOrder(claim="c", metric="m"),
+        Larger(claim="c", metric="m", more="b", less="a", by=1.0),
+        NotLarger(claim="c", metric="m", changed="a", than="b"),
+        InRange(claim="c", metric="m", low=1.0, high=2.0),
+    ],
+)
+def test_small_scale_is_in_sign_at_most(check: Check) -> None:
+    for is_small, verdict in ((False, REPRODUCED), (True, IN_SIGN)):
+        assert check.judge([row("a", 1.0, 1.0), row("b", 2.0, 2.0, is_small_scale=is_small)]).verdict == verdict
+
+
+def test_a_claim_without_rows_is_a_mistake() -> None:
+    with pytest.raises(AssertionError, match="no row to judge by: c"):
+        EQUAL.judge([row("a", None, 1.0)])
+    with pytest.raises(AssertionError, match="nothing can contradict"):
+        SameOrder(claim="c", metric="m").judge([row("a", 1.0, 1.0), row("b", 1.0, 2.0)])
 
 
 @pytest.mark.parametrize(
