@@ -98,7 +98,7 @@ def search(
         recovery: Calls a device that went away; without one its first loss ends the loop.
 
     Returns:
-        True when it came to its end, False when the user interrupted it.
+        True when it came to its end, False when the user interrupted it; the network at work is then queued again.
 
     Raises:
         StudyError: After `plan.failures_in_a_row` networks failed one after the other.
@@ -191,7 +191,12 @@ def _evaluated(
         with pause.interruptible():
             evaluation = evaluate(base.spec)
         _check_finite(evaluation)
-    except (KeyboardInterrupt, StorageFullError):
+    except KeyboardInterrupt:
+        assert base.point is not None
+        with contextlib.suppress(OSError, ArchlabError):
+            ledger.requeue(base.number, base.point, base.origin)
+        raise
+    except StorageFullError:
         with contextlib.suppress(OSError, ArchlabError):
             ledger.lose(base.number)
         raise

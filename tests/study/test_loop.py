@@ -154,7 +154,7 @@ def test_failures_count_only_in_a_row(small: SearchSpace, make_plan: Make, searc
 class Flaky:
     """Evaluates as `services` does, but the calls with the numbers in `losses` lose the device."""
 
-    def __init__(self, services: Any, *losses: int, error: type[Exception] = DeviceLost) -> None:
+    def __init__(self, services: Any, *losses: int, error: type[BaseException] = DeviceLost) -> None:
         self.services, self.losses, self.error = services, losses, error
         self.tried: list[str] = []
 
@@ -221,6 +221,14 @@ def test_without_a_recovery_the_first_loss_ends_the_loop(small: SearchSpace, mak
     with pytest.raises(DeviceLost):
         search(memory, make_plan(), small, Flaky(services, 1), lambda record: None)
     assert (memory.closed, memory.lost) == ([], [0])
+
+
+def test_ctrl_c_costs_the_network_at_work_nothing(small: SearchSpace, make_plan: Make, services: Any) -> None:
+    memory, stopped = Memory(endless(small)), Flaky(services, 2, error=KeyboardInterrupt)
+    assert not search(memory, make_plan(), small, stopped, lambda record: None)
+    assert (len(memory.closed), memory.lost) == (1, [1])
+    assert search(memory, make_plan(trials=3), small, stopped, lambda record: None)
+    assert stopped.tried[1] == stopped.tried[2] == memory.closed[1].digest  # before anything new
 
 
 def test_an_interrupt_while_waiting_ends_the_search(small: SearchSpace, make_plan: Make, services: Any) -> None:
