@@ -18,7 +18,37 @@ _FREQUENCIES = 32
 _TEMPERATURE = 10_000
 
 
-class RelativeBias(nn.Module):
+class PairBias(nn.Module):
+    """A bias for every pair of positions of a square map, from a table with one entry per offset and head."""
+
+    index: Tensor
+    folded_hNN: Tensor
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+        self.is_folded = False
+        self.register_buffer("index", torch.empty(side**4, dtype=torch.int32), persistent=False)
+
+    def forward(self) -> Tensor:
+        """Give the bias of every pair of positions, `(h, N, N)`."""
+        return self.folded_hNN if self.is_folded else self._gathered()
+
+    def fold(self) -> None:
+        """Gather once; the table stays for reading."""
+        self.register_buffer("folded_hNN", self._gathered().detach().contiguous(), persistent=False)
+        self.is_folded = True
+
+    def _gathered(self) -> Tensor:
+        raise NotImplementedError
+
+    def _number(self, offset: Tensor, stride: int) -> None:
+        """Number the pairs from the number of the offset along an axis, `(side, side)`."""
+        number = offset[:, None, :, None] * stride + offset[None, :, None, :]
+        self.index.copy_(number.flatten())
+
+
+class RelativeBias(PairBias):
     """One bias per head and distinct (|Δrow|, |Δcolumn|), added to a square attention map.
 
     Entry number |Δrow|·side + |Δcolumn|; it starts at zero.
@@ -26,38 +56,22 @@ class RelativeBias(nn.Module):
     Source: EfficientViT (MSRA), reference implementation of LeViT's attention bias.
     """
 
-    index: Tensor
-    folded_hNN: Tensor
-
     def __init__(self, heads: int, side: int) -> None:
-        super().__init__()
-        self.side = side
-        self.is_folded = False
+        super().__init__(side)
         self.table_hO = nn.Parameter(torch.empty(heads, side * side))
-        self.register_buffer("index", torch.empty(side**4, dtype=torch.int32), persistent=False)
 
     def reset(self, generator: Generator) -> None:
         """Start without bias, and number the pairs."""
         self.table_hO.zero_()
         axis = torch.arange(self.side, device=self.index.device)
-        distance = (axis[:, None] - axis[None, :]).abs()
-        number = distance[:, None, :, None] * self.side + distance[None, :, None, :]
-        self.index.copy_(number.flatten())
+        self._number((axis[:, None] - axis).abs(), self.side)
 
-    def forward(self) -> Tensor:
-        """Give the bias of every pair of positions, `(h, N, N)`."""
-        if self.is_folded:
-            return self.folded_hNN
+    def _gathered(self) -> Tensor:
         area = self.side * self.side
         return self.table_hO.index_select(1, self.index).view(-1, area, area)
 
-    def fold(self) -> None:
-        """Gather once; the table stays for reading."""
-        self.register_buffer("folded_hNN", self.forward().detach().clone(), persistent=False)
-        self.is_folded = True
 
-
-class OffsetBias(nn.Module):
+class OffsetBias(PairBias):
     """One bias per head and distinct signed (Δrow, Δcolumn), added to a square attention map.
 
     Entry number (Δrow + side − 1)·(2·side − 1) + Δcolumn + side − 1, Δ from the key to the query.
@@ -65,35 +79,19 @@ class OffsetBias(nn.Module):
     Source: Swin Transformer (arXiv 2103.14030) §3.2, reference implementation.
     """
 
-    index: Tensor
-    folded_hNN: Tensor
-
     def __init__(self, heads: int, side: int) -> None:
-        super().__init__()
-        self.side = side
-        self.is_folded = False
+        super().__init__(side)
         self.table_Oh = nn.Parameter(torch.empty((2 * side - 1) ** 2, heads))
-        self.register_buffer("index", torch.empty(side**4, dtype=torch.int32), persistent=False)
 
     def reset(self, generator: Generator) -> None:
         """Draw the biases, and number the pairs."""
         self.table_Oh.normal_(0, _STD, generator=generator)
         axis = torch.arange(self.side, device=self.index.device)
-        offset = axis[:, None] - axis[None, :] + self.side - 1
-        number = offset[:, None, :, None] * (2 * self.side - 1) + offset[None, :, None, :]
-        self.index.copy_(number.flatten())
+        self._number(axis[:, None] - axis + self.side - 1, 2 * self.side - 1)
 
-    def forward(self) -> Tensor:
-        """Give the bias of every pair of positions, `(h, N, N)`."""
-        if self.is_folded:
-            return self.folded_hNN
+    def _gathered(self) -> Tensor:
         area = self.side * self.side
         return self.table_Oh.index_select(0, self.index).view(area, area, -1).permute(2, 0, 1)
-
-    def fold(self) -> None:
-        """Gather once; the table stays for reading."""
-        self.register_buffer("folded_hNN", self.forward().detach().contiguous(), persistent=False)
-        self.is_folded = True
 
 
 class FourierPosition(nn.Module):

@@ -21,7 +21,6 @@ class Conv(Block):
     roles = frozenset({"entry"})
     needs = frozenset({"kernels", "norm", "act"})
     norms = ("bn", "ln")
-    foreign = dict.fromkeys(("timm", "official"), (("layer.conv", "conv"), ("layer.norm", "norm")))
 
     def __init__(self, spec: BlockSpec, in_width: int, in_side: int) -> None:
         super().__init__()

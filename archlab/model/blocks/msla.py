@@ -32,7 +32,6 @@ class LinearAttention(Block):
     roles = frozenset({"block"})
     needs = frozenset({"heads", "key_dim", "kernels", "norm"})
     has_many_kernels = True
-    foreign = dict.fromkeys(("timm", "official"), (("qkv.", "qkv.conv."),))
 
     def __init__(self, spec: BlockSpec, in_width: int, in_side: int) -> None:
         super().__init__()

@@ -19,8 +19,6 @@ __all__ = ["NormPatch"]
 class NormPatch(PatchEntry):
     """k×k convolution of stride k of the normalised map: with a bias after `ln`, without one after `bn`."""
 
-    foreign = dict.fromkeys(("timm", "official"), (("norm", "0"), ("conv", "1")))
-
     def __init__(self, spec: BlockSpec, in_width: int, in_side: int) -> None:
         super().__init__()
         assert spec.norm is not None

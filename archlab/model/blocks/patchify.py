@@ -18,8 +18,6 @@ __all__ = ["Patchify"]
 class Patchify(PatchEntry):
     """norm(k×k convolution of stride k): with a bias before `ln`, without one before `bn`."""
 
-    foreign = dict.fromkeys(("timm", "official"), (("patches.conv", "0"), ("patches.norm", "1")))
-
     def __init__(self, spec: BlockSpec, in_width: int, in_side: int) -> None:
         super().__init__()
         assert spec.norm is not None
