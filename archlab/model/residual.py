@@ -65,9 +65,11 @@ class ThreeLayers(Block):
         return (spatial, first, last) if self.starts_depthwise else (first, spatial, last)
 
     @classmethod
-    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels:
-        """Name both maps and the inner width."""
+    def channels(cls, spec: BlockSpec, x: Labels, y: Labels, draw: Draw) -> Channels | None:
+        """Name both maps and the inner width; not of an entry that adds one stage's map to another's as it is."""
         assert spec.hidden is not None
+        if x != y and len(x) == len(y) and spec.stride == 1:
+            return None
         hidden = draw("ffn", spec.hidden)
         spatial, pointwise = ("layer1", "layer2") if cls.starts_depthwise else ("layer2", "layer1")
         place = x if cls.starts_depthwise else hidden

@@ -34,8 +34,8 @@ def graph_group(module: nn.Module, side: int, layer: str, channel: int) -> froze
         module, example_inputs=torch.zeros(1, 3, side, side), unwrapped_parameters=loose, verbose=False
     )
     target = module.get_submodule(layer)
-    kind = torch_pruning.prune_linear_out_channels if isinstance(target, nn.Linear) else None
-    cut = kind or torch_pruning.prune_conv_out_channels
+    is_linear = isinstance(target, nn.Linear)
+    cut = torch_pruning.prune_linear_out_channels if is_linear else torch_pruning.prune_conv_out_channels
     paths = {id(part): path for path, part in module.named_modules()}
     paths |= {id(p): name for name, p in module.named_parameters()}
     group = graph.get_pruning_group(target, cut, idxs=[channel])

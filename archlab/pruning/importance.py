@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from archlab.model.build import Backbone
-from archlab.model.channels import Axes
+from archlab.model.channels import Axes, Labels
 from archlab.pruning.groups import Layout
 
 __all__ = ["CRITERIA", "Batches", "Importance", "magnitude", "random", "sum_by_label", "taylor", "taylor_by_batch"]
@@ -57,12 +57,20 @@ def magnitude() -> Importance:
     def score(module: Backbone, layout: Layout) -> Tensor:
         terms = {n: p.detach().abs() for n, p in module.named_parameters() if n in layout.tensors}
         scores = sum_by_label(layout, terms)
-        for width in layout.widths:
+        for width in (*layout.widths, *_hidden_widths(layout)):
             index = torch.tensor(width)
             scores[index] /= scores[index].mean().clamp_min(1e-30)
         return scores
 
     return score
+
+
+def _hidden_widths(layout: Layout) -> list[Labels]:
+    """Widths that no field of a spec holds: those inside a layer that keep the size of one that a field does hold."""
+    named = {label for width in layout.widths for label in width}
+    strata = (stratum for layer in layout.layers for strata in layer.channels.strata for stratum in strata)
+    runs = (tuple(label for member in stratum for label in member) for stratum in strata)
+    return [run for run in runs if named.isdisjoint(run)]
 
 
 def random(seed: int) -> Importance:

@@ -186,4 +186,4 @@ def reach(choice: Choice, target: Target) -> frozenset[int]:
             )
         )
     first = bisect.bisect_left(range(last), True, key=is_met)
-    return found[first] if first in found else choose(choice, steps[first])
+    return found[first]

@@ -116,6 +116,14 @@ def test_magnitude_sums_weights_relative_to_its_width() -> None:
     torch.testing.assert_close(magnitude()(module, layout_of(module.spec)), wanted, rtol=1e-5, atol=0)
 
 
+def test_magnitude_is_relative_in_widths_that_no_field_holds() -> None:
+    """A head of linear attention has values, and queries and values on every further scale, all of one width."""
+    module = tiny(BlockSpec(kind="msla", width=CHANNELS, heads=2, key_dim=4, kernels=(3,), norm="bn"))
+    layout = layout_of(module.spec)
+    scores = magnitude()(module, layout)[list(layout.labels(role="qkv"))]
+    torch.testing.assert_close(scores.view(8, 4).mean(1), torch.ones(8, dtype=torch.float64))
+
+
 def test_random_follows_its_seed() -> None:
     module = tiny()
     layout = layout_of(module.spec)

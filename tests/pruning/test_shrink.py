@@ -46,6 +46,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "mit_large": ("efficientvit_mit", {**MIT, "local_0": "resconv", "local_1": "fused_mbconv", "scales_3": "3-5"}),
     "roadmap_wide": ("roadmap", {"width": 8, "depths": "1-2-1-2", "block": "dw_bottleneck"}),
     "roadmap_full": ("roadmap", {"width": 8, "depths": "1-2-1-2"}),
+    "roadmap_even": ("roadmap", {"width": 16, "depths": "1-2-1-1", "expansion": 1.0}),
     "roadmap_lean": (
         "roadmap",
         {"width": 8, "depths": "1-1-2-1", "block": "dw_lean", "ends": "narrow", "norm": "bn_first", "stem": "patchify"},
