@@ -5,6 +5,8 @@ a training has no say in it, so that all trainings are scored on the same images
 """
 
 import tarfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -69,9 +71,9 @@ def _digits() -> Dataset:
 
 def _npz(path: Path) -> Dataset:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         _refuse(f"{path.name} cannot be read", str(error)[:120], "an .npz without pickled objects", "write it anew")
     missing = {"images", "labels"} - arrays.keys() | {
         ours for ours, other in (("val_images", "val_labels"), ("val_labels", "val_images"))
@@ -115,7 +117,7 @@ def _cifar10(path: Path, files: list[Path]) -> Dataset:
     try:
         for name, data in _cifar_bytes(files):
             parts[name == "test_batch.bin"].append(_cifar_records(name, data))
-    except (OSError, tarfile.TarError, EOFError) as error:
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         _refuse("CIFAR-10's archive cannot be read", f"{path} ({error})", "the official binary archive", "get it anew")
     if not parts[False]:
         _refuse("no CIFAR-10 in the archive", path, "data_batch_*.bin", "get it anew")
@@ -132,9 +134,7 @@ def _cifar_bytes(files: list[Path]) -> Iterator[tuple[str, bytes]]:
         return
     with tarfile.open(files[0], "r:gz") as archive:
         for member in sorted(archive.getmembers(), key=lambda m: m.name):
-            stream = (
-                archive.extractfile(member) if member.name.endswith("_batch.bin") or "_batch_" in member.name else None
-            )
+            stream = archive.extractfile(member) if Path(member.name).match("*_batch*.bin") else None
             if stream is not None:
                 yield Path(member.name).name, stream.read()
 
@@ -204,9 +204,11 @@ def _split(name: str, images: Images, labels: Labels, *, has_mirror: bool = True
 def _dataset(
     name: str, images: Images, labels: Labels, val_images: Images, val_labels: Labels, *, has_mirror: bool = True
 ) -> Dataset:
-    sample = images[:: max(1, len(images) // 5000)].reshape(-1, 3) / 255
-    red, green, blue = (float(round(v, 4)) for v in sample.mean(0))
-    red_std, green_std, blue_std = (float(max(round(v, 4), 1e-3)) for v in sample.std(0))
+    sample = images[:: max(1, len(images) // 5000)].reshape(-1, 3)
+    means = sample.mean(0)
+    squares = np.einsum("pc,pc->c", sample, sample, dtype=np.float64) / len(sample)  # no copy as floats: bytes are many
+    red, green, blue = (float(round(v / 255, 4)) for v in means)
+    red_std, green_std, blue_std = (float(max(round(v / 255, 4), 1e-3)) for v in np.sqrt(squares - means**2))
     return Dataset(
         name=name,
         images=images,

@@ -135,6 +135,13 @@ def test_refusals_of_files(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     path.write_bytes(b"not an archive")
     assert "a.npz cannot be read" in refuse(path)
+    whole = write_npz(tmp_path / "whole.npz", images=pixels(3), labels=[0, 1, 0]).read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], whole[:200] + b"\xff" + whole[201:]):
+        path.write_bytes(damaged)
+        assert "a.npz cannot be read" in refuse(path)
+    with path.open("wb") as file:
+        np.save(file, pixels(3))
+    assert "a.npz cannot be read" in refuse(path)
     assert "lacks labels" in refuse(write_npz(path, images=pixels(3)))
     assert "lacks val_labels" in refuse(write_npz(path, images=pixels(3), labels=[0, 1, 0], val_images=pixels(1)))
     assert "holds no images" in refuse(write_npz(path, images=pixels(3) / 255, labels=[0, 1, 0]))
