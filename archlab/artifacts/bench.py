@@ -9,7 +9,7 @@ from torch import nn
 
 from archlab.artifacts import trained as trained_rows
 from archlab.artifacts.rows import NEEDS_MEANS, Lack
-from archlab.artifacts.trained import Score, Trained
+from archlab.artifacts.trained import Trained
 from archlab.cost.count import CostReport, count
 from archlab.cost.trace import trace
 from archlab.device.catalog import Device, RunSpec, run_for
@@ -116,10 +116,7 @@ class Bench:
 
     def score(self, spec: ArchSpec) -> dict[str, Any]:
         """The fields of an accuracy row: the mean over the seeds of a network trained at small scale, or what lacks."""
-        found = trained_rows.score(self.trained, spec)
-        if isinstance(found, Lack):
-            return {"is_small_scale": True, "lack": found}
-        return _score_fields(found)
+        return trained_rows.score(self.trained, spec)
 
 
 def _timed(works: Sequence[Workload], device: Device, run: RunSpec) -> Sequence[Turn]:
@@ -137,13 +134,3 @@ def _alone(work: Workload, device: Device, run: RunSpec) -> Turn:
 def _fields(turn: Turn, source: str) -> dict[str, Any]:
     quality = "" if turn.quality == "ok" else f", {turn.quality}"
     return {"ours": turn.median_ms, "ours_ci95": turn.ci95_ms, "ours_source": source + quality}
-
-
-def _score_fields(found: Score) -> dict[str, Any]:
-    return {
-        "ours": found.top1,
-        "ours_ci95": found.ci95,
-        "ours_source": found.source,
-        "runs": found.runs,
-        "is_small_scale": True,
-    }

@@ -7,12 +7,10 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import yaml
 
-from archlab.analysis.intervals import of_repeats
 from archlab.artifacts.bench import Bench
-from archlab.artifacts.rows import NEEDS_COMPUTE, NEEDS_MEANS, Lack
+from archlab.artifacts.rows import NEEDS_COMPUTE, NEEDS_MEANS, Lack, small_scale
 from archlab.model import weights
 from archlab.model.build import Backbone, build
 from archlab.spec import ArchSpec
@@ -57,16 +55,19 @@ def kept(bench: Bench, net: str) -> tuple[Kept, ...] | Lack:
     lack = Lack(verdict=NEEDS_COMPUTE, what=f"trained weights of {net}")
     if bench.folder is None:
         return lack
-    files = sorted((bench.folder / "weights").glob(f"{net}-*.safetensors"))
+    files = {
+        int(seed): file
+        for file in (bench.folder / "weights").glob(f"{net}-*.safetensors")
+        if (seed := file.stem.removeprefix(f"{net}-")).isdecimal()
+    }
     path = bench.folder / "specs" / f"{net}.yaml"
     if not files or not path.is_file():
         return lack
     spec = ArchSpec.from_dict(yaml.safe_load(path.read_text(encoding="utf-8")), where=path.name)
     found = []
-    for file in files:
+    for seed, file in sorted(files.items()):
         module = build(spec)
         weights.load(module, file)
-        seed = int(file.stem.rpartition("-")[2])
         found.append(Kept(net=net, seed=seed, spec=spec, module=module.eval()))
     return tuple(found)
 
@@ -105,15 +106,8 @@ def over_seeds(
 def fields_of(found: Repeats | Lack, source: str) -> dict[str, Any]:
     """The fields of a row: the mean with Student's interval, of small scale."""
     if isinstance(found, Lack):
-        return {"is_small_scale": True, "lack": found}
-    mean, low, high = of_repeats(np.asarray(found.values, dtype=np.float64))
-    return {
-        "ours": mean,
-        "ours_ci95": (low, high) if len(found.values) > 1 else None,
-        "ours_source": f"{source}; {found.words}",
-        "runs": found.runs,
-        "is_small_scale": True,
-    }
+        return small_scale(found)
+    return small_scale(found.values, runs=found.runs, source=f"{source}; {found.words}")
 
 
 def _parts(data: Dataset, count: int) -> list[Dataset]:

@@ -1,9 +1,14 @@
 """What stands in an artifact: one row per setting and metric, the paper's value beside ours, each with its source."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-__all__ = ["NEEDS_COMPUTE", "NEEDS_MEANS", "Lack", "Row", "Value"]
+import numpy as np
+
+from archlab.analysis.intervals import of_repeats
+
+__all__ = ["NEEDS_COMPUTE", "NEEDS_MEANS", "Lack", "Row", "Value", "small_scale"]
 
 Value: TypeAlias = float | int | str
 
@@ -49,3 +54,23 @@ class Row:
         plain["ours_ci95"] = None if self.ours_ci95 is None else list(self.ours_ci95)
         plain["lack"] = None if self.lack is None else f"{self.lack.verdict}: {self.lack.what}"
         return plain
+
+
+def small_scale(found: Sequence[float] | Lack, *, runs: int = 0, source: str = "") -> dict[str, Any]:
+    """The fields of a row of small scale: the mean with Student's interval of 95 %, or what lacks.
+
+    Args:
+        found: Values of one thing, in the row's unit; a single one has no interval.
+        runs: Seeds behind the values.
+        source: Where they are from.
+    """
+    if isinstance(found, Lack):
+        return {"is_small_scale": True, "lack": found}
+    mean, low, high = of_repeats(np.asarray(found, dtype=np.float64))
+    return {
+        "ours": mean,
+        "ours_ci95": (low, high) if len(found) > 1 else None,
+        "ours_source": source,
+        "runs": runs,
+        "is_small_scale": True,
+    }

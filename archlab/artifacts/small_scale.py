@@ -62,7 +62,7 @@ def train_small(
     for setting, spec in artifact.small.items():
         small = spec.replace(classes=dataset.classes)
         key = (small.digest, dataset.name, str(len(dataset.images)), str(epochs), str(seed))
-        if key in {tuple(row[name] for name in ("digest", "data", "images", "epochs", "seed")) for row in rows}:
+        if key in {tuple(map(row.get, ("digest", "data", "images", "epochs", "seed"))) for row in rows}:
             continue
         tell(f"training: {setting}, {epochs} epochs on {dataset.name} at {small.resolution} px")
         rows.append(_trained(setting, small, dataset, folder, epochs=epochs, seed=seed))

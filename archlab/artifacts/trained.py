@@ -1,25 +1,23 @@
 """What was trained at small scale? Read from the `results.csv` of a folder of trained networks, one row per seed.
 
-A row counts for a setting when it is of the same network, with the classes and the input side of the data. Means of
-several seeds have a 95 % interval (Student's t); one seed has none.
+A row counts for a setting when it is of the same network, with the classes and the input side of the data.
 """
 
 import csv
 import dataclasses
-import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from scipy import stats
-
-from archlab.artifacts.rows import NEEDS_COMPUTE, Lack
+from archlab.artifacts.rows import NEEDS_COMPUTE, Lack, small_scale
 from archlab.errors import StudyError, four_parts
 from archlab.spec import ArchSpec
 
-__all__ = ["RESULTS", "Score", "Trained", "read", "score"]
+__all__ = ["RESULTS", "Trained", "read", "score"]
 
 RESULTS = "results.csv"
 _CLASSES = (10, 50, 100, 200, 1000)
+_UNTRAINED = Lack(verdict=NEEDS_COMPUTE, what="networks trained at small scale")
 _COLUMNS = ("net", "data", "resolution", "epochs", "seed", "top1", "digest")
 
 
@@ -36,16 +34,6 @@ class Trained:
     top1: float
     images: int | None = None
     classes: int | None = None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Score:
-    """The mean over the seeds of one network, trained in one way: top-1 in %, its interval, the source in words."""
-
-    top1: float
-    ci95: tuple[float, float] | None
-    runs: int
-    source: str
 
 
 def read(folder: Path) -> tuple[Trained, ...]:
@@ -72,8 +60,10 @@ def read(folder: Path) -> tuple[Trained, ...]:
         ) from None
 
 
-def score(trained: Sequence[Trained], spec: ArchSpec) -> Score | Lack:
-    """The mean over the seeds of a network, or what lacks; the longest training counts.
+def score(trained: Sequence[Trained], spec: ArchSpec) -> dict[str, Any]:
+    """The fields of an accuracy row (%): the mean over the seeds of a network, or what lacks.
+
+    The longest training counts; of a seed that was trained so twice, the later row.
 
     Args:
         trained: What was trained.
@@ -86,15 +76,13 @@ def score(trained: Sequence[Trained], spec: ArchSpec) -> Score | Lack:
     }
     found = [row for row in trained if (row.resolution, row.digest) in digests]
     if not found:
-        return Lack(verdict=NEEDS_COMPUTE, what="networks trained at small scale")
+        return small_scale(_UNTRAINED)
     longest = max(found, key=lambda row: (row.epochs * (row.images or 1), row.data, row.resolution))
-    tops = [row.top1 for row in found if _way(row) == _way(longest)]
-    mean = sum(tops) / len(tops)
+    tops = {row.seed: row.top1 for row in found if _way(row) == _way(longest)}
     images = f" of {longest.images} images" if longest.images else ""
     seeds = f"{len(tops)} seed{'s' if len(tops) > 1 else ''}"
-    return Score(
-        top1=mean,
-        ci95=_interval(tops, mean),
+    return small_scale(
+        list(tops.values()),
         runs=len(tops),
         source=f"trained: {longest.data} at {longest.resolution} px, {longest.epochs} epochs{images}, {seeds}",
     )
@@ -103,15 +91,6 @@ def score(trained: Sequence[Trained], spec: ArchSpec) -> Score | Lack:
 def _way(row: Trained) -> tuple[object, ...]:
     """What two seeds of one network must share."""
     return (row.digest, row.data, row.images, row.resolution, row.epochs)
-
-
-def _interval(tops: Sequence[float], mean: float) -> tuple[float, float] | None:
-    n = len(tops)
-    if n < 2:
-        return None
-    deviation = math.sqrt(sum((top - mean) ** 2 for top in tops) / (n - 1))
-    half = float(stats.t.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
-    return (mean - half, mean + half)
 
 
 def _trained(row: dict[str, str]) -> Trained:

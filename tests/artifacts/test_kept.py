@@ -63,6 +63,15 @@ def test_every_seed_is_read(folder: Path) -> None:
         assert tensor.equal(wanted[name])
 
 
+def test_seeds_are_numbers_and_other_networks_no_seeds(folder: Path) -> None:
+    weights = folder / "weights"
+    for name in ("swin-10", "swin-wide-5"):
+        (weights / f"{name}.safetensors").write_bytes((weights / "swin-3.safetensors").read_bytes())
+    found = kept(Bench(folder=folder), "swin")
+    assert not isinstance(found, Lack)
+    assert [network.seed for network in found] == [3, 4, 10]
+
+
 def test_what_lacks(folder: Path, tmp_path: Path) -> None:
     """No folder, no weights of that name, no images, images of other classes."""
     cases = [
