@@ -4,7 +4,6 @@ Each pair gives one ratio; the median of the ratios and its interval are the ans
 of two separate measurements can be told apart so.
 """
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +13,9 @@ import numpy as np
 
 from archlab.device.backends import BACKENDS
 from archlab.device.catalog import Device, RunSpec
-from archlab.device.measure import backend_of
+from archlab.device.measure import backend_of, prepared
 from archlab.device.measurement import Samples
-from archlab.device.precedence import precedence
+from archlab.device.protocol import Block
 from archlab.device.runtime import Backend, Workload
 from archlab.device.stats import TARGET_SHARE, Floats, median_interval, width_share
 
@@ -24,8 +23,6 @@ __all__ = ["Comparison", "compare", "paired"]
 
 _WARM_RUNS = 5
 _FEWEST_PAIRS = 30
-
-Block = Callable[[int], Samples]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,11 +65,7 @@ def compare(
         DeviceUnreachable, DeviceError: As `measure` does.
     """
     backend = backend_of(device, run, backends)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(precedence() if device.reach == "local" else contextlib.nullcontext())
-        handles = [backend.prepare(work, device, run) for work in (a, b)]
-        for handle in handles:
-            stack.callback(handle.close)
+    with prepared((a, b), device, run, backend) as (handles, _):
         return paired(handles[0].run, handles[1].run, run, clock=clock)
 
 

@@ -12,7 +12,7 @@ Latency is milliseconds per inference of a whole batch, input and output in the 
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,14 +25,14 @@ from archlab.device.cache import CacheKey, MeasurementCache
 from archlab.device.catalog import Device, RunSpec
 from archlab.device.measurement import Measurement
 from archlab.device.precedence import precedence
-from archlab.device.protocol import chosen_of, collect
+from archlab.device.protocol import Collected, chosen_of, collect
 from archlab.device.runtime import Backend, Elsewhere, Handle, Workload
-from archlab.device.stats import STATISTICS, doubt, judge
+from archlab.device.stats import STATISTICS, Chosen, doubt, judge
 from archlab.device.witness import Witness, Witnessed, witness_of
 from archlab.errors import DeviceError, DeviceUnreachable, four_parts, unknown_name
 from archlab.model.export import graph_hash, to_onnx
 
-__all__ = ["backend_of", "measure", "workload"]
+__all__ = ["backend_of", "measure", "prepared", "workload"]
 
 _SLOWED_SHARE = 0.9
 _BOARD_REACHES = ("ssh:", "child:")
@@ -77,30 +77,29 @@ def measure(
     known = cache.get(key) if cache is not None else None
     if known is not None:
         return dataclasses.replace(known, digest=digest or graph)
-    with contextlib.ExitStack() as stack:
-        granted = stack.enter_context(precedence()) if device.reach == "local" else "not asked for"
-        began = clock()
-        handle = backend.prepare(work, device, run)
-        stack.callback(handle.close)
-        environment = {
-            "fingerprint": fingerprint,
-            "graph": graph,
-            "prepare_s": round(clock() - began, 4),
-            "precedence": granted,
-        }
+    began = clock()
+    with prepared([work], device, run, backend) as ((handle,), granted):
+        ready = {"fingerprint": fingerprint, "graph": graph, "prepare_s": round(clock() - began, 4)}
         witness = witnessed(device, fingerprint, granted)
-        found = _measured(
-            handle,
-            device,
-            run,
-            digest=digest or graph,
-            environment=environment,
-            clock=clock,
-            witness=witness,
-        )
+        found = _measured(handle, device, run, digest=digest or graph, clock=clock, witness=witness)
+    found = dataclasses.replace(found, environment={**ready, "precedence": granted, **found.environment})
     if cache is not None:
         cache.put(key, found)
     return found
+
+
+@contextlib.contextmanager
+def prepared(
+    works: Sequence[Workload], device: Device, run: RunSpec, backend: Backend
+) -> Iterator[tuple[list[Handle], str]]:
+    """Make networks ready to run, this machine's with precedence; gives them and the precedence that was granted."""
+    with contextlib.ExitStack() as stack:
+        granted = stack.enter_context(precedence()) if device.reach == "local" else "not asked for"
+        handles = []
+        for work in works:
+            handles.append(backend.prepare(work, device, run))
+            stack.callback(handles[-1].close)
+        yield handles, granted
 
 
 def workload(module: nn.Module, run: RunSpec, input_shape: tuple[int, ...]) -> Workload:
@@ -154,7 +153,6 @@ def _measured(
     run: RunSpec,
     *,
     digest: str,
-    environment: dict[str, Any],
     clock: Callable[[], float],
     witness: Witness | None,
 ) -> Measurement:
@@ -176,25 +174,32 @@ def _measured(
         calm=() if samples.calm is None else tuple(samples.calm.tolist()),
         quality=quality,
         environment={
-            **environment,
             "settings": handle.settings(),
-            "statistic": STATISTICS[chosen.statistic],
-            "clean_share": round(chosen.clean_share, 4),
-            "cpu_share": round(chosen.cpu_share, 4),
-            "calm_share": round(chosen.calm_share, 4),
+            **_told(collected, chosen),
             "doubt": doubt(chosen, room_s=run.max_s) if quality == "noisy" else None,
-            "cpu_median_ms": None if samples.cpu_ns is None else float(np.median(samples.cpu_ns)) / 1e6,
-            "wall_mean_ms": float(samples.wall_ns.mean()) / 1e6,
-            "runs": len(samples),
-            "warmup_runs": collected.warmup_runs,
-            "is_warm": collected.is_warm,
-            "seconds": round(collected.seconds, 3),
             **samples.facts,
             **({} if witness is None else witness.close()),
             "before": before,
             "after": after,
         },
     )
+
+
+def _told(collected: Collected, chosen: Chosen) -> dict[str, Any]:
+    """What the record says of the runs."""
+    samples = collected.samples
+    return {
+        "statistic": STATISTICS[chosen.statistic],
+        "clean_share": round(chosen.clean_share, 4),
+        "cpu_share": round(chosen.cpu_share, 4),
+        "calm_share": round(chosen.calm_share, 4),
+        "cpu_median_ms": None if samples.cpu_ns is None else float(np.median(samples.cpu_ns)) / 1e6,
+        "wall_mean_ms": float(samples.wall_ns.mean()) / 1e6,
+        "runs": len(samples),
+        "warmup_runs": collected.warmup_runs,
+        "is_warm": collected.is_warm,
+        "seconds": round(collected.seconds, 3),
+    }
 
 
 def _was_throttled(before: Mapping[str, float], after: Mapping[str, float]) -> bool:

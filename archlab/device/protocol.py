@@ -15,7 +15,10 @@ from archlab.device.measurement import Samples, joined
 from archlab.device.stats import MIN_CLEAN, TARGET_SHARE, Chosen, choose, is_steady, width_share
 from archlab.device.witness import Witness
 
-__all__ = ["Collected", "chosen_of", "collect"]
+__all__ = ["Block", "Collected", "chosen_of", "collect", "is_known"]
+
+Block = Callable[[int], Samples]
+"""Runs a network so many times."""
 
 _WARMUP_BLOCK_S, _BLOCK_S = 0.1, 0.25
 _FEWEST_S, _FEWEST_RUNS = 1.0, 10
@@ -33,7 +36,7 @@ class Collected:
 
 
 def collect(
-    run_block: Callable[[int], Samples],
+    run_block: Block,
     run: RunSpec,
     clock: Callable[[], float],
     *,
@@ -76,11 +79,11 @@ def collect(
     )
 
 
-def _large_blocks(run_block: Callable[[int], Samples], run: RunSpec, clock: Callable[[], float]) -> Collected:
+def _large_blocks(run_block: Block, run: RunSpec, clock: Callable[[], float]) -> Collected:
     """Large blocks of runs that warm up by themselves."""
     began = clock()
     blocks = [run_block(_LARGE_BLOCK)]
-    while not _is_known(joined(blocks), run) and clock() - began < run.max_s:
+    while not is_known(joined(blocks), run) and clock() - began < run.max_s:
         blocks.append(run_block(_LARGE_BLOCK))
     return Collected(samples=joined(blocks), is_warm=True, warmup_runs=0, seconds=clock() - began)
 
@@ -104,10 +107,11 @@ def _goes_on(samples: Samples, run: RunSpec, seconds: float) -> bool:
     if len(samples) < _FEWEST_RUNS:
         return True
     calm_s = float(samples.wall_ns[slice(None) if samples.calm is None else samples.calm].sum()) / 1e9
-    return seconds < run.max_s and (calm_s < min(_FEWEST_S, run.max_s / 2) or not _is_known(samples, run))
+    return seconds < run.max_s and (calm_s < min(_FEWEST_S, run.max_s / 2) or not is_known(samples, run))
 
 
-def _is_known(samples: Samples, run: RunSpec) -> bool:
+def is_known(samples: Samples, run: RunSpec) -> bool:
+    """Tell whether thirty runs or more count, and give their median within 1 %."""
     chosen = chosen_of(samples, run)
     if chosen.statistic == "wall_all" or chosen.calm_share == 0 or len(chosen.times_ms) < MIN_CLEAN:
         return False

@@ -6,7 +6,6 @@ network, then again, with the order turned round, so that a drift of the machine
 order can be trusted.
 """
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,20 +14,17 @@ import numpy as np
 
 from archlab.device.backends import BACKENDS
 from archlab.device.catalog import Device, RunSpec
-from archlab.device.measure import backend_of
+from archlab.device.measure import backend_of, prepared
 from archlab.device.measurement import Samples, joined
-from archlab.device.precedence import precedence
-from archlab.device.protocol import chosen_of
+from archlab.device.protocol import Block, chosen_of, is_known
 from archlab.device.runtime import Backend, Workload
-from archlab.device.stats import MIN_CLEAN, TARGET_SHARE, judge, median_interval, width_share
+from archlab.device.stats import judge, median_interval
 from archlab.device.witness import Witness, Witnessed, witness_of
 
 __all__ = ["Turn", "in_turns", "turns"]
 
 _BLOCK_S, _WARM_S = 0.1, 0.3
 _FEWEST_ROUNDS = 5
-
-Block = Callable[[int], Samples]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,12 +60,7 @@ def in_turns(
         DeviceUnreachable, DeviceError: As `measure` does.
     """
     backend = backend_of(device, run, backends)
-    with contextlib.ExitStack() as stack:
-        granted = stack.enter_context(precedence()) if device.reach == "local" else "not asked for"
-        handles = []
-        for work in works:
-            handles.append(backend.prepare(work, device, run))
-            stack.callback(handles[-1].close)
+    with prepared(works, device, run, backend) as (handles, granted):
         witness = witnessed(device, backend.fingerprint(device), granted)
         found = turns([handle.run for handle in handles], run, witness=witness, clock=clock)
         if witness is not None:
@@ -105,7 +96,7 @@ def turns(
                 witness.read()
         rounds += 1
         if rounds >= _FEWEST_ROUNDS:
-            wanted = {i for i in wanted if not _is_known(_judged(i, done, witness), run)}
+            wanted = {i for i in wanted if not is_known(_judged(i, done, witness), run)}
     return tuple(_turn(_judged(i, done, witness), run) for i in range(len(blocks)))
 
 
@@ -128,13 +119,6 @@ def _warm(block: Block, clock: Callable[[], float]) -> int:
         runs += 1
     run_s = max((clock() - began) / runs, 1e-9)
     return int(min(max(_BLOCK_S / run_s, 2), 200))
-
-
-def _is_known(samples: Samples, run: RunSpec) -> bool:
-    chosen = chosen_of(samples, run)
-    if chosen.statistic == "wall_all" or chosen.calm_share == 0 or len(chosen.times_ms) < MIN_CLEAN:
-        return False
-    return width_share(chosen.times_ms) < TARGET_SHARE
 
 
 def _turn(samples: Samples, run: RunSpec) -> Turn:
