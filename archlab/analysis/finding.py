@@ -85,7 +85,7 @@ class Conditions:
     proxy: str | None = None
     keep: float | None = None
     seed: int = 0
-    on_progress: Callable[[str], None] = silent
+    on_progress: Callable[[str], object] = silent
 
     @property
     def data_name(self) -> str:

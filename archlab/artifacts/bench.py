@@ -23,7 +23,7 @@ from archlab.model.deploy import fold
 from archlab.spec import ArchSpec
 from archlab.training.dataset import Dataset
 
-__all__ = ["Bench", "Net", "Timer", "of_spec", "of_timm"]
+__all__ = ["NO_DEVICE", "Bench", "Net", "Timer", "lack_of", "of_spec", "of_timm"]
 
 Timer = Callable[[Sequence[Workload], Device, RunSpec], Sequence[Turn]]
 _ONE_AT_A_TIME = ("torch_compiled", "cuda_compiled")
@@ -44,6 +44,11 @@ class Net:
         return workload(self.make(), run, (run.batch, *self.shape))
 
 
+def lack_of(what: str, error: ArchlabError) -> Lack:
+    """Something that is not at hand here, with the first part of the message that says so."""
+    return Lack(verdict=NEEDS_MEANS, what=f"{what}: {str(error).partition(';')[0]}")
+
+
 def of_spec(spec: ArchSpec) -> Net:
     """A network of ours, at its own resolution."""
     side = spec.resolution
@@ -55,7 +60,7 @@ def of_timm(name: str, side: int) -> Net | Lack:
     try:
         module = timm_gate.create(name)
     except ArchlabError as error:
-        return Lack(verdict=NEEDS_MEANS, what=f"timm for {name}: {str(error).partition(';')[0]}")
+        return lack_of(f"timm for {name}", error)
     return Net(make=lambda: module, costs=lambda: count(trace(module, resolution=side)), shape=(3, side, side))
 
 
@@ -83,6 +88,16 @@ class Bench:
         named = self.options.get("runtime")
         return self.device.backends if named is None else (str(named),)
 
+    def run_on(self, device: Device, runtime: str | None = None, batch: int = 1) -> RunSpec:
+        """Fill in a run by the options, and check that the device measures it.
+
+        Raises:
+            DeviceUnreachable, UnknownNameError, DeviceError: As `backend_of` does.
+        """
+        run = run_for(device, **{**self.options, **({} if runtime is None else {"runtime": runtime})})
+        backend_of(device, run)
+        return dataclasses.replace(run, batch=batch)
+
     def times(
         self, nets: Mapping[str, Net], *, runtime: str | None = None, batch: int = 1
     ) -> Mapping[str, dict[str, Any]]:
@@ -99,9 +114,7 @@ class Bench:
         """
         if self.device is None:
             return {setting: {"lack": NO_DEVICE} for setting in nets}
-        asked = dict(self.options) | ({} if runtime is None else {"runtime": runtime})
-        run = run_for(self.device, batch=batch, **asked)
-        backend_of(self.device, run)
+        run = self.run_on(self.device, runtime, batch)
         self.tell(f"measuring {len(nets)} networks in turns on {self.device.name}, {run.runtime}")
         works = [net.workload(run) for net in nets.values()]
         try:
@@ -109,8 +122,7 @@ class Bench:
         except DeviceError as error:
             if runtime is None or isinstance(error, DeviceUnreachable):
                 raise
-            lack = Lack(verdict=NEEDS_MEANS, what=f"the runtime {runtime}: {str(error).partition(';')[0]}")
-            return {setting: {"lack": lack} for setting in nets}
+            return {setting: {"lack": lack_of(f"the runtime {runtime}", error)} for setting in nets}
         source = f"measured:{run.runtime}@{self.device.name}"
         return {setting: _fields(turn, source) for setting, turn in zip(nets, found, strict=True)}
 

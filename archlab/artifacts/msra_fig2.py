@@ -9,6 +9,7 @@ Source: arXiv 2305.07027, §2.1 and Fig. 2.
 """
 
 import dataclasses
+from typing import Any
 
 from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench
@@ -16,7 +17,7 @@ from archlab.artifacts.checks import Equal, Larger
 from archlab.artifacts.memory import memory_share
 from archlab.artifacts.mixes import with_share
 from archlab.artifacts.paper import beside
-from archlab.artifacts.rows import Row
+from archlab.artifacts.rows import NEEDS_MEANS, Lack, Row
 from archlab.families import published
 from archlab.spec import ArchSpec
 
@@ -25,6 +26,7 @@ __all__ = ["ARTIFACT"]
 _PAPER, _ITEM, _PRINTED = "EfficientViT-MSRA", "Fig. 2 runtime profile", "share of memory-bound operators"
 _EAGER, _FUSED = "memory-bound share, PyTorch", "memory-bound share, fused"
 _EAGER_RUNTIMES = ("torch", "cuda")
+_NO_PYTORCH = Lack(verdict=NEEDS_MEANS, what="a device that runs PyTorch without compilation")
 _SHARES = (0.2, 0.0)
 _NETWORKS = {"Swin-T": "swin_tiny_patch4_window7_224", "DeiT-T": "deit_tiny_patch16_224"}
 
@@ -46,9 +48,12 @@ def compute(bench: Bench) -> tuple[Row, ...]:
 
 
 def _row(bench: Bench, setting: str, metric: str, spec: ArchSpec) -> Row:
-    offered = () if bench.device is None else bench.device.backends
+    offered = _EAGER_RUNTIMES if bench.device is None else bench.device.backends
     eager = next((name for name in _EAGER_RUNTIMES if name in offered), None)
-    fields = memory_share(bench, setting, spec, eager if metric == _EAGER else None)
+    if metric == _EAGER and eager is None:
+        fields: dict[str, Any] = {"lack": _NO_PYTORCH}
+    else:
+        fields = memory_share(bench, setting, spec, eager if metric == _EAGER else None)
     row = beside(_PAPER, _ITEM, setting, _PRINTED, unit="%", **fields)
     return dataclasses.replace(row, metric=metric)
 

@@ -1,24 +1,26 @@
 """EfficientViT-MSRA's tables and figures: golden counts, the paper's rows, rules on times made by hand."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import pandas as pd
 import pytest
 
-from archlab.artifacts import ARTIFACTS
+from archlab.analysis import Conditions, Finding, Subject
+from archlab.artifacts import ARTIFACTS, memory, msra_fig2
 from archlab.artifacts.artifact import Outcome, reproduce
 from archlab.artifacts.bench import Bench
 from archlab.artifacts.checks import Larger
-from archlab.artifacts.memory import total
 from archlab.artifacts.msra_ablation import ONNX, real, small
 from archlab.artifacts.msra_table1 import shape_of
 from archlab.artifacts.msra_table6 import SETTINGS
 from archlab.artifacts.rows import Row
 from archlab.artifacts.throughput import per_second
-from archlab.artifacts.verdict import IN_SIGN, NOT_REPRODUCED, REPRODUCED
+from archlab.artifacts.verdict import IN_SIGN, NEEDS_MEANS, NOT_REPRODUCED, REPRODUCED
 from archlab.device.catalog import Device, RunSpec, device
 from archlab.device.runtime import Workload
 from archlab.device.turns import Turn
+from archlab.errors import DeviceUnreachable
 from archlab.families import published
 from archlab.model.build import build, check
 
@@ -115,16 +117,39 @@ def test_widths_of_fig_7() -> None:
     assert dims == [round(48 * 0.4), None, round(48 * 1.2)]
 
 
-def test_memory_bound_share_adds_up() -> None:
-    """10 % ± 1 and 5 % ± 0.5 are 15 % ± 1.5; what computes does not count."""
-    rows = pd.DataFrame(
-        [
-            {"bound": "compute", "share": 0.85, "share_low": 0.8, "share_high": 0.9},
-            {"bound": "memory", "share": 0.10, "share_low": 0.09, "share_high": 0.11},
-            {"bound": "memory", "share": 0.05, "share_low": 0.045, "share_high": 0.055},
-        ]
-    )
-    assert total(rows) == pytest.approx((15.0, 1.5))
+def test_the_memory_bound_share_is_the_analysis_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.15 (0.14 to 0.16) are 15 % (14 to 16), whichever kind a row is of."""
+    whole = {"memory_share": 0.15, "memory_low": 0.14, "memory_high": 0.16, "source": "measured:torch@cpu"}
+    asked: list[Conditions] = []
+
+    def analysed(subject: Subject, conditions: Conditions) -> Finding:
+        asked.append(conditions)
+        rows = pd.DataFrame([{"kind": "conv", **whole}, {"kind": "norm", **whole}])
+        return Finding(name="memory_bound", model=subject.name, rows=rows, sentence="", draw=lambda: None)
+
+    monkeypatch.setattr(memory, "memory_bound", analysed)
+    bench = Bench(device=device("cpu"), options={"threads": 1, "runtime": "ort"})
+    found = memory.memory_share(bench, "m0", published("efficientvit_m0").spec, "torch")
+    assert (found["ours"], found["ours_ci95"]) == (pytest.approx(15.0), pytest.approx((14.0, 16.0)))
+    assert found["ours_source"] == "measured:torch@cpu"
+    assert (asked[0].run.runtime, asked[0].run.threads) == ("torch", 1)
+
+
+@pytest.mark.parametrize("name", ["msra_fig2", "msra_table2"])
+def test_an_estimate_is_no_measurement(name: str) -> None:
+    """A share of an estimated device has no interval: taken for exact, it would judge the claims."""
+    with pytest.raises(DeviceUnreachable, match="device 'orin' cannot be measured"):
+        reproduce(ARTIFACTS[name], Bench(device=device("orin")))
+
+
+def test_without_pytorch_no_other_runtime_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    fused = {"ours": 20.0, "ours_ci95": (19.0, 21.0), "ours_source": "measured:trtexec@board"}
+    monkeypatch.setattr(msra_fig2, "memory_share", lambda *_: fused)
+    board = dataclasses.replace(device("cpu"), name="board", backends=("trtexec",))
+    outcome = reproduce(ARTIFACTS["msra_fig2"], Bench(device=board))
+    assert {row.ours for row in outcome.rows if row.metric.endswith("PyTorch")} == {None}
+    assert {row.ours for row in outcome.rows if row.metric.endswith("fused")} == {20.0}
+    assert (outcome.verdict, outcome.because) == (NEEDS_MEANS, "a device that runs PyTorch without compilation")
 
 
 def test_claims_of_fig_3_are_the_figures() -> None:
