@@ -67,6 +67,7 @@ TABLES = {
             "terms",
             "transfer",
             "trees",
+            "without",
         },
     ),
     "proxy": ("PROXIES", set()),

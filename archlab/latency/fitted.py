@@ -21,6 +21,7 @@ from archlab.latency.choice import described
 from archlab.latency.own_roofline import OwnRoofline
 from archlab.latency.samples import Measured
 from archlab.latency.trees import forest_mean
+from archlab.latency.without import without
 
 __all__ = ["learn"]
 
@@ -40,16 +41,10 @@ def learn(networks: Sequence[Measured], device: Device, run: RunSpec) -> Callabl
     The same networks in the same order give the same predictions.
     """
     whole = own_roofline.learn(networks, device, run)
-    part = np.arange(len(networks)) % min(len(networks), _FOLDS)
-    missed = np.empty(len(networks))
-    for fold in np.unique(part):
-        seen = [one for one, its in zip(networks, part, strict=True) if its != fold]
-        without = own_roofline.learn(seen, device, run)
-        for i in np.flatnonzero(part == fold).tolist():
-            missed[i] = np.log(networks[i].ms / without(networks[i].trace))
+    unseen_ms = without(networks, own_roofline.learn, device, run, min(len(networks), _FOLDS))
+    missed = np.log(np.array([one.ms for one in networks]) / unseen_ms)
     trees = ExtraTreesRegressor(_TREES, min_samples_leaf=_LEAF, max_features=_SHARE, random_state=0, n_jobs=1)
     trees.fit(np.array([_numbers(one.trace, whole) for one in networks]), missed)
-
     weight = len(networks) / (len(networks) + _HALF)
 
     def predict(trace: OpTrace) -> float:

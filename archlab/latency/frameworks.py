@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archlab.errors import PlanError, four_parts
+from archlab.latency.estimate import LEVEL
 from archlab.latency.kernel_cache import CacheRoofline
 from archlab.latency.kernel_net import KernelNet
 from archlab.latency.kernel_sums import KindRoofline
@@ -25,7 +26,6 @@ __all__ = ["Mixed", "Sample", "Trained", "folds", "left_out", "mixed_by_fold", "
 Floats = npt.NDArray[np.float64]
 
 _FOLDS = 4
-_LEVEL = 0.9
 _LEAST_GROUPS = 2
 _SHARES = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25)
 """How much of the mean the kernels that learn may have; the sum over kinds has the rest."""
@@ -180,7 +180,7 @@ def _ms(samples: Sequence[Sample]) -> Floats:
 
 def _ends(errors: Floats) -> tuple[float, float]:
     """The interval over a prediction, from logarithms of measured over predicted."""
-    low, high = np.exp(np.quantile(errors, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]))
+    low, high = np.exp(np.quantile(errors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
     return float(low), float(high)
 
 

@@ -29,16 +29,12 @@ _LEAST_MS = 1e-3
 _LAYER_NORM = LAUNCH_KINDS.index("layer_norm")
 
 
-def _traffic(one: Launches) -> Floats:
-    return one.column("read_bytes") + one.column("write_bytes") + one.column("weight_bytes")
-
-
 _BY_KIND: tuple[Callable[[Launches], Floats], ...] = (
     lambda one: one.column("macs"),
-    _traffic,
+    lambda one: one.traffic_bytes,
     lambda one: one.column("weight_bytes"),
-    lambda one: np.maximum(0, _traffic(one) - _LEVELS_BYTES[0]),
-    lambda one: np.maximum(0, _traffic(one) - _LEVELS_BYTES[1]),
+    lambda one: np.maximum(0, one.traffic_bytes - _LEVELS_BYTES[0]),
+    lambda one: np.maximum(0, one.traffic_bytes - _LEVELS_BYTES[1]),
     lambda one: one.column("steps"),
     lambda one: one.column("macs") * (one.column("rows") < _FEW_ROWS),
 )
@@ -52,7 +48,7 @@ def cache_sums_of(networks: Sequence[Launches]) -> Floats:
     for row, one in zip(sums, networks, strict=True):
         count = one.column("count")
         map_norms = count * one.column("is_inner") * (one.kinds == _LAYER_NORM)
-        row[:3] = count.sum(), map_norms.sum(), map_norms @ _traffic(one)
+        row[:3] = count.sum(), map_norms.sum(), map_norms @ one.traffic_bytes
         for i, number in enumerate(_BY_KIND):
             np.add.at(row, 3 + i * kinds + one.kinds, count * number(one))
     return sums

@@ -59,13 +59,9 @@ def plain_roofline(networks: Sequence[Launches], ms: Floats) -> Promise:
     return Promise(launch_ms=float(launch), mac_ms=float(mac), byte_ms=float(byte))
 
 
-def _bytes(one: Launches) -> Floats:
-    return one.column("read_bytes") + one.column("write_bytes") + one.column("weight_bytes")
-
-
 def _sums(one: Launches) -> list[float]:
     count = one.column("count")
-    return [float(count.sum()), float(count @ one.column("macs")), float(count @ _bytes(one))]
+    return [float(count.sum()), float(count @ one.column("macs")), float(count @ one.traffic_bytes)]
 
 
 class KernelNet:

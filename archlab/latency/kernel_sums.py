@@ -23,10 +23,9 @@ def sums_of(networks: Sequence[Launches]) -> Floats:
     sums = np.zeros((len(networks), 1 + 2 * len(LAUNCH_KINDS)))
     for row, one in zip(sums, networks, strict=True):
         count = one.column("count")
-        traffic = one.column("read_bytes") + one.column("write_bytes") + one.column("weight_bytes")
         row[0] = count.sum()
         np.add.at(row, 1 + one.kinds, count * one.column("macs"))
-        np.add.at(row, 1 + len(LAUNCH_KINDS) + one.kinds, count * traffic)
+        np.add.at(row, 1 + len(LAUNCH_KINDS) + one.kinds, count * one.traffic_bytes)
     return sums
 
 

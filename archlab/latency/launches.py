@@ -45,6 +45,13 @@ class Launches:
         column: npt.NDArray[np.float64] = self.table[:, LAUNCH_COLUMNS.index(name)]
         return column
 
+    @property
+    def traffic_bytes(self) -> npt.NDArray[np.float64]:
+        """Bytes that each kernel reads and writes, weights among them."""
+        traffic: npt.NDArray[np.float64]
+        traffic = self.column("read_bytes") + self.column("write_bytes") + self.column("weight_bytes")
+        return traffic
+
     def count(self, *kinds: str) -> int:
         """Number of kernels, of the kinds named or of all."""
         codes = [_CODES[kind] for kind in kinds or LAUNCH_KINDS]

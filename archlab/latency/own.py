@@ -23,6 +23,7 @@ from archlab.latency.familiarity import Familiarity
 from archlab.latency.own_measure import Measure, Tell, measure_all, measured_on
 from archlab.latency.roofline import Roofline
 from archlab.latency.samples import Calibration, Learner, Measured, Spread, stored
+from archlab.latency.without import without
 from archlab.space import SearchSpace, default
 
 __all__ = [
@@ -133,18 +134,9 @@ def calibrate_device(
 
 
 def leave_out(networks: Sequence[Measured], learner: Learner, device: Device, run: RunSpec) -> Floats:
-    """Predict each network, in ms, by a learner that did not see it: one by one, or in ten parts where there are many.
-
-    Parts are taken in turns, so the same networks in the same order give the same predictions.
-    """
+    """Predict each network, in ms, by a learner that did not see it: one by one, or ten parts where there are many."""
     count = len(networks)
-    parts = np.arange(count) % (count if count <= 2 * _FOLDS else _FOLDS)
-    ms = np.empty(count)
-    for part in np.unique(parts):
-        model = learner([one for one, its in zip(networks, parts, strict=True) if its != part], device, run)
-        for i in np.flatnonzero(parts == part).tolist():
-            ms[i] = model(networks[i].trace)
-    return ms
+    return without(networks, learner, device, run, count if count <= 2 * _FOLDS else _FOLDS)
 
 
 def paced(networks: Sequence[Measured]) -> Floats:
