@@ -70,7 +70,7 @@ def conduct(
         if is_finished:
             on_record.end()
         baselines, is_finished = _compare(store, plan, space, Patient(services, recovery), watch, kept, is_finished)
-        is_finished = confirm_front(store, plan, services, folder, watch, recovery, is_finished)
+        is_finished = is_finished and confirm_front(store.records(), plan, services, folder, watch, recovery)
     except DeviceError as error:
         folder.note({"event": "search stopped", "detail": str(error)})
         write(store.records(), kept, is_finished=False)

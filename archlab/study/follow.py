@@ -4,12 +4,11 @@ On an estimated device all of it does nothing: there the follower only appends e
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from archlab.cost.count import count
 from archlab.cost.trace import trace
-from archlab.errors import DeviceError, DeviceUnreachable
-from archlab.interrupt import Pause
+from archlab.errors import DeviceError
 from archlab.space import SearchSpace
 from archlab.study.anchor import Anchor, read, usual_ms
 from archlab.study.confirm import confirm
@@ -74,15 +73,14 @@ class Follower:
 
 
 def confirm_front(
-    store: Store,
+    records: Sequence[Record],
     plan: StudyPlan,
     services: Services,
     folder: StudyFolder,
     watch: Watch,
     recovery: Recovery,
-    is_finished: bool,
 ) -> bool:
-    """Measure the front of a measured search again; an interrupt ends it with what there is.
+    """Measure the front of a measured search again; False where an interrupt ended it with what there is.
 
     A device that goes away is called again, and what was not measured yet is measured then.
 
@@ -90,21 +88,20 @@ def confirm_front(
         DeviceLost: When the device stays away.
         DeviceError: For any other trouble with it.
     """
-    chosen = front(store.records(), plan.objectives)
-    if not is_finished or not all(_is_measured(record) for record in chosen):
-        return is_finished
+    chosen = front(records, plan.objectives)
+    if not all(_is_measured(record) for record in chosen):
+        return True
+
+    def again() -> None:
+        for _ in confirm(plan, chosen, folder.confirmed, services.remeasure, usual_ms(read(folder.anchor))):
+            recovery.settle()
+            watch("second measurement")
+
     try:
-        while True:
-            try:
-                for _ in confirm(plan, chosen, folder.confirmed, services.remeasure, usual_ms(read(folder.anchor))):
-                    recovery.settle()
-                    watch("second measurement")
-            except DeviceUnreachable as error:
-                recovery.after(error, Pause(), phase="second measurement")
-                continue
-            return True
+        recovery.patiently(again, phase="second measurement")
     except KeyboardInterrupt:
         return False
+    return True
 
 
 def _is_measured(record: Record) -> bool:

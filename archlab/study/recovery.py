@@ -7,7 +7,7 @@ network that was evaluated sets the count back.
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from archlab.errors import DeviceLost, DeviceUnreachable, four_parts
 from archlab.interrupt import Pause
@@ -18,6 +18,8 @@ from archlab.study.record import Evaluation
 __all__ = ["LONGEST_WAIT_S", "Note", "Patient", "Recovery"]
 
 LONGEST_WAIT_S = 60.0
+
+T = TypeVar("T")
 
 Note = Callable[[Mapping[str, Any]], object]
 """Is told what happened to the device, as plain values."""
@@ -78,6 +80,14 @@ class Recovery:
             self._note({"event": "device answers again", "detail": found})
             return
 
+    def patiently(self, work: Callable[[], T], **facts: Any) -> T:
+        """Do work on the device, once more each time that it was lost and answers again; see `after`."""
+        while True:
+            try:
+                return work()
+            except DeviceUnreachable as error:
+                self.after(error, Pause(), **facts)
+
 
 class Patient:
     """A judge of published models that waits for a device that went away, and asks again."""
@@ -87,14 +97,9 @@ class Patient:
 
     def baseline(self, spec: ArchSpec, limit_ms: float) -> Evaluation:
         """Judge a model; see `Judge.baseline`."""
-        while True:
-            try:
-                found = self._judge.baseline(spec, limit_ms)
-            except DeviceUnreachable as error:
-                self._recovery.after(error, Pause(), digest=spec.digest)
-                continue
-            self._recovery.settle()
-            return found
+        found = self._recovery.patiently(lambda: self._judge.baseline(spec, limit_ms), digest=spec.digest)
+        self._recovery.settle()
+        return found
 
 
 def _given_up(device: str, losses: int, error: DeviceUnreachable) -> DeviceLost:
