@@ -18,7 +18,7 @@ from typing import Any
 from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench, of_spec
 from archlab.artifacts.checks import Equal, Larger
-from archlab.artifacts.paper import beside, values
+from archlab.artifacts.paper import beside, numbers, values
 from archlab.artifacts.rows import Row
 from archlab.families import roadmap
 from archlab.spec import ArchSpec
@@ -93,7 +93,7 @@ _TRAINED = {_setting(*key): _small(*key) for key in _KEYS}
 
 def _accuracy_claims(regime: str) -> list[Larger]:
     """The steps of the walk that move the printed accuracy by `_CLEAR` or more."""
-    printed = {value.setting: float(value.value) for value in values(_PAPER, _ITEMS[regime], _TOP1)}
+    printed = numbers(_PAPER, _ITEMS[regime], _TOP1)
     tops = [printed[setting] for setting in _settings(regime)]
     claims = []
     for before, after in itertools.pairwise(_WALK):

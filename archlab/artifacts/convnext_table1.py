@@ -13,7 +13,7 @@ from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench, of_spec
 from archlab.artifacts.checks import Equal, SameOrder
 from archlab.artifacts.paper import beside
-from archlab.artifacts.rows import Row
+from archlab.artifacts.rows import Row, counted
 from archlab.artifacts.throughput import per_second
 from archlab.families import published
 from archlab.spec import ArchSpec
@@ -47,9 +47,9 @@ def compute(bench: Bench) -> tuple[Row, ...]:
     nets = {setting: of_spec(_spec(*named)) for setting, named in _NETWORKS.items()}
     rows: list[Row] = []
     for setting, net in nets.items():
-        report = net.costs()
-        for metric, ours in ((_PARAMS, report.params / 1e6), (_FLOPS, report.macs / 1e9)):
-            rows.append(beside(_PAPER, _ITEM, setting, metric, ours=ours, ours_source="counted as multiply-adds"))
+        costs = counted(net.costs(), "counted as multiply-adds")
+        rows.append(beside(_PAPER, _ITEM, setting, _PARAMS, **costs["params"]))
+        rows.append(beside(_PAPER, _ITEM, setting, _FLOPS, **costs["macs"]))
     for setting, fields in bench.times({setting: nets[setting] for setting in _TIMED}).items():
         row = beside(_PAPER, _ITEM, setting, _V100, **per_second(fields, 1))
         rows.append(dataclasses.replace(row, metric=_SPEED))

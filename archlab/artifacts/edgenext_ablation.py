@@ -8,15 +8,15 @@ accessible copy, so no value of the paper stands beside ours, and the verdicts r
 from collections.abc import Mapping
 
 from archlab.artifacts.bench import Bench, of_spec
-from archlab.artifacts.paper import values
-from archlab.artifacts.rows import Row
+from archlab.artifacts.paper import numbers
+from archlab.artifacts.rows import Row, counted
 from archlab.families import edgenext, published
 from archlab.families.knobs import Scalar
 from archlab.spec import ArchSpec
 
-__all__ = ["LATENCY", "MACS", "PARAMS", "TOP1", "Knobs", "real_of", "rows_of", "size_of", "small_of"]
+__all__ = ["LATENCY", "TOP1", "Knobs", "real_of", "rows_of", "size_of", "small_of"]
 
-PARAMS, MACS, LATENCY, TOP1 = "params", "macs", "latency", "top1"
+LATENCY, TOP1 = "latency", "top1"
 _SMALL_SIDE, _SMALL_CLASSES = 64, 50
 _BASE, _SMALL_BASE = "edgenext_small", "edgenext_xx_small"
 _SDTA = tuple(f"sdta_{i}" for i in range(4))
@@ -51,11 +51,9 @@ def rows_of(bench: Bench, settings: Mapping[str, Knobs], small: Mapping[str, Arc
     times = bench.times(nets)
     rows = []
     for setting, net in nets.items():
-        report = net.costs()
-        counted = "counted at 256 px"
+        costs = counted(net.costs(), "counted at 256 px")
         rows += [
-            Row(setting=setting, metric=PARAMS, unit="M", ours=report.params / 1e6, ours_source=counted),
-            Row(setting=setting, metric=MACS, unit="G", ours=report.macs / 1e9, ours_source=counted),
+            *(Row(setting=setting, metric=metric, **fields) for metric, fields in costs.items()),
             Row(setting=setting, metric=LATENCY, unit="ms", **times[setting]),
             Row(setting=setting, metric=TOP1, unit="%", **bench.score(small[setting])),
         ]
@@ -64,6 +62,4 @@ def rows_of(bench: Bench, settings: Mapping[str, Knobs], small: Mapping[str, Arc
 
 def size_of(item: str, setting: str) -> float:
     """The size of a difference that the paper's text states, in points, without its sign."""
-    (stated,) = [value for value in values("EdgeNeXt", item) if value.setting == setting]
-    assert isinstance(stated.value, float)
-    return abs(stated.value)
+    return abs(numbers("EdgeNeXt", item)[setting])

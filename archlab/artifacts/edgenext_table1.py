@@ -9,8 +9,9 @@ Source: arXiv 2206.10589, Table 1; parameters and MAdds as in the authors' model
 from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench
 from archlab.artifacts.checks import Equal
+from archlab.artifacts.edgenext_table2 import MAIN
 from archlab.artifacts.paper import beside
-from archlab.artifacts.rows import Row
+from archlab.artifacts.rows import Row, counted
 from archlab.cost.count import count
 from archlab.cost.trace import trace
 from archlab.families import published
@@ -18,29 +19,22 @@ from archlab.spec import ArchSpec
 
 __all__ = ["ARTIFACT"]
 
-_SIZES = {
-    "EdgeNeXt-XXS": "edgenext_xx_small",
-    "EdgeNeXt-XS": "edgenext_x_small",
-    "EdgeNeXt-S": "edgenext_small",
-}
 _LAYOUT = ("widths", "depths", "kernels", "SDTA encoders")
 
 
 def compute(bench: Bench) -> tuple[Row, ...]:
     """Read the layout off each network and count it."""
-    return tuple(row for size, name in _SIZES.items() for row in _rows(size, published(name).spec))
+    return tuple(row for size, name in MAIN.items() for row in _rows(size, published(name).spec))
 
 
 def _rows(size: str, spec: ArchSpec) -> list[Row]:
-    report = count(trace(spec))
-    counted = f"counted at {spec.resolution} px"
+    costs = counted(count(trace(spec)), f"counted at {spec.resolution} px")
     return [
         *(
             beside("EdgeNeXt", "Table 1", size, metric, ours=text, ours_source="built network")
             for metric, text in _layout(spec)
         ),
-        beside("EdgeNeXt", "networks", size, "params", ours=report.params / 1e6, ours_source=counted),
-        beside("EdgeNeXt", "networks", size, "macs", ours=report.macs / 1e9, ours_source=counted),
+        *(beside("EdgeNeXt", "networks", size, metric, **fields) for metric, fields in costs.items()),
     ]
 
 

@@ -11,7 +11,7 @@ from archlab.artifacts.checks import Larger
 from archlab.artifacts.edgenext_ablation import TOP1, Knobs, rows_of, small_of
 from archlab.artifacts.rows import Row
 
-__all__ = ["ARTIFACT"]
+__all__ = ["ARTIFACT", "SETTINGS"]
 
 _START, _END = "at the start of the stage", "at the end of the stage (adopted)"
 SETTINGS: dict[str, Knobs] = {

@@ -10,15 +10,18 @@ from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench, Net, of_spec, of_timm
 from archlab.artifacts.checks import Equal
 from archlab.artifacts.paper import beside
-from archlab.artifacts.rows import Lack, Row
+from archlab.artifacts.rows import Lack, Row, counted
 from archlab.families import published
 
-__all__ = ["ARTIFACT", "MOBILEVIT", "SIZES"]
+__all__ = ["ARTIFACT", "MAIN", "MOBILEVIT"]
 
-SIZES = {
+MAIN = {
     "EdgeNeXt-XXS": "edgenext_xx_small",
     "EdgeNeXt-XS": "edgenext_x_small",
     "EdgeNeXt-S": "edgenext_small",
+}
+"""The three sizes of the paper's other tables."""
+_SIZES = MAIN | {
     "EdgeNeXt-B": "edgenext_base",
     "EdgeNeXt-XXS-BN-HS": "edgenext_xx_small_bn_hs",
     "EdgeNeXt-XS-BN-HS": "edgenext_x_small_bn_hs",
@@ -31,7 +34,7 @@ _METRICS = {"params": "parameters", "macs": "multiply-adds"}
 
 def compute(bench: Bench) -> tuple[Row, ...]:
     """Count every network."""
-    nets: dict[str, Net | Lack] = {setting: of_spec(published(name).spec) for setting, name in SIZES.items()}
+    nets: dict[str, Net | Lack] = {setting: of_spec(published(name).spec) for setting, name in _SIZES.items()}
     nets[_AT_224] = of_spec(published("edgenext_small").spec.replace(resolution=224))
     nets |= {setting: of_timm(name, 256) for setting, name in MOBILEVIT.items()}
     return tuple(row for setting, net in nets.items() for row in _rows(setting, net))
@@ -40,13 +43,8 @@ def compute(bench: Bench) -> tuple[Row, ...]:
 def _rows(setting: str, net: Net | Lack) -> list[Row]:
     if isinstance(net, Lack):
         return [beside("EdgeNeXt", "networks", setting, metric, lack=net) for metric in _METRICS]
-    report = net.costs()
-    ours = {"params": report.params / 1e6, "macs": report.macs / 1e9}
-    counted = f"counted at {net.shape[-1]} px"
-    return [
-        beside("EdgeNeXt", "networks", setting, metric, ours=value, ours_source=counted)
-        for metric, value in ours.items()
-    ]
+    costs = counted(net.costs(), f"counted at {net.shape[-1]} px")
+    return [beside("EdgeNeXt", "networks", setting, metric, **fields) for metric, fields in costs.items()]
 
 
 ARTIFACT = Artifact(
@@ -56,7 +54,7 @@ ARTIFACT = Artifact(
     compute=compute,
     checks=tuple(
         Equal(claim=f"{word} of {whose} are the printed ones", metric=metric, settings=settings)
-        for whose, settings in (("EdgeNeXt", (*SIZES, _AT_224)), ("MobileViT", tuple(MOBILEVIT)))
+        for whose, settings in (("EdgeNeXt", (*_SIZES, _AT_224)), ("MobileViT", tuple(MOBILEVIT)))
         for metric, word in _METRICS.items()
     ),
 )

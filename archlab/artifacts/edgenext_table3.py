@@ -6,19 +6,18 @@ not the milliseconds. The A100's are printed in µs per image at batch 256.
 Source: arXiv 2206.10589, Table 3 (table image in the authors' repository).
 """
 
-from typing import Any
+import dataclasses
 
 from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench, Net, of_spec, of_timm
 from archlab.artifacts.checks import Larger, SameOrder
-from archlab.artifacts.edgenext_table2 import MOBILEVIT
-from archlab.artifacts.paper import values
+from archlab.artifacts.edgenext_table2 import MAIN, MOBILEVIT
+from archlab.artifacts.paper import beside
 from archlab.artifacts.rows import Lack, Row
 from archlab.families import published
 
 __all__ = ["ARTIFACT"]
 
-_EDGENEXT = {"EdgeNeXt-XXS": "edgenext_xx_small", "EdgeNeXt-XS": "edgenext_x_small", "EdgeNeXt-S": "edgenext_small"}
 _NANO, _A100 = "latency (paper: Jetson Nano)", "latency (paper: A100)"
 _PRINTED = {
     _NANO: "latency Jetson Nano, TensorRT, fp16, batch 1",
@@ -28,23 +27,23 @@ _PRINTED = {
 
 def compute(bench: Bench) -> tuple[Row, ...]:
     """Measure the six networks in turns."""
-    nets: dict[str, Net | Lack] = {setting: of_spec(published(name).spec) for setting, name in _EDGENEXT.items()}
+    nets: dict[str, Net | Lack] = {setting: of_spec(published(name).spec) for setting, name in MAIN.items()}
     nets |= {setting: of_timm(name, 256) for setting, name in MOBILEVIT.items()}
     times = bench.times({setting: net for setting, net in nets.items() if isinstance(net, Net)})
     rows = []
     for metric, printed in _PRINTED.items():
         for setting, net in nets.items():
             ours = {"lack": net} if isinstance(net, Lack) else times[setting]
-            (theirs,) = (v for v in values("EdgeNeXt", "latencies", printed) if v.setting == setting)
-            fields = theirs.fields() | {"note": printed.removeprefix("latency ")}
-            rows.append(Row(setting=setting, metric=metric, **(_in_ms(fields) | ours)))
+            row = beside("EdgeNeXt", "latencies", setting, printed, **ours)
+            rows.append(dataclasses.replace(_in_ms(row), metric=metric, note=printed.removeprefix("latency ")))
     return tuple(rows)
 
 
-def _in_ms(fields: dict[str, Any]) -> dict[str, Any]:
-    if fields["unit"] != "us/img":
-        return fields
-    return fields | {"unit": "ms", "paper": fields["paper"] / 1e3, "rounding": fields["rounding"] / 1e3}
+def _in_ms(row: Row) -> Row:
+    if row.unit != "us/img":
+        return row
+    assert isinstance(row.paper, float)
+    return dataclasses.replace(row, unit="ms", paper=row.paper / 1e3, rounding=row.rounding / 1e3)
 
 
 ARTIFACT = Artifact(
@@ -55,7 +54,7 @@ ARTIFACT = Artifact(
     checks=(
         *(
             Larger(claim=f"{size} is faster than {other}", metric=_NANO, more=other, less=size)
-            for size, other in zip(_EDGENEXT, MOBILEVIT, strict=True)
+            for size, other in zip(MAIN, MOBILEVIT, strict=True)
         ),
         SameOrder(claim="the order of the latencies is the Nano's", metric=_NANO),
         SameOrder(claim="the order of the latencies is the A100's", metric=_A100),

@@ -13,7 +13,7 @@ from archlab.artifacts.checks import Larger
 from archlab.artifacts.edgenext_ablation import TOP1, Knobs, rows_of, size_of, small_of
 from archlab.artifacts.rows import Row
 
-__all__ = ["ARTIFACT"]
+__all__ = ["ARTIFACT", "SETTINGS"]
 
 _BASE = "EdgeNeXt-S"
 _NO_SDTA = "without SDTA encoders"

@@ -11,7 +11,7 @@ from archlab.artifacts.checks import Larger
 from archlab.artifacts.edgenext_ablation import LATENCY, TOP1, Knobs, rows_of, small_of
 from archlab.artifacts.rows import Row
 
-__all__ = ["ARTIFACT"]
+__all__ = ["ARTIFACT", "SETTINGS"]
 
 _LAST = "SDTA in all blocks of the last stage"
 _LAST_TWO = "SDTA in all blocks of the last two stages"

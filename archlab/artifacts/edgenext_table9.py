@@ -11,7 +11,7 @@ from archlab.artifacts.checks import NotLarger
 from archlab.artifacts.edgenext_ablation import TOP1, Knobs, rows_of, small_of
 from archlab.artifacts.rows import Row
 
-__all__ = ["ARTIFACT"]
+__all__ = ["ARTIFACT", "SETTINGS"]
 
 
 def _stages(*counts: int) -> Knobs:

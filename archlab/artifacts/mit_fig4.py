@@ -9,16 +9,16 @@ recovered. The verdict rests on the maps of that stage.
 Source: arXiv 2205.14756, Fig. 4 and its text.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from torch import nn
 
 from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench, Net
 from archlab.artifacts.checks import InRange
-from archlab.artifacts.paper import PaperValue, values
+from archlab.artifacts.paper import values
 from archlab.artifacts.rows import Row
+from archlab.artifacts.throughput import times_as_fast
 from archlab.cost.count import CostReport, count
 from archlab.cost.trace import trace_module
 from archlab.model.blocks.mhsa import SelfAttention
@@ -27,7 +27,7 @@ from archlab.model.build import initialise
 from archlab.model.deploy import deploy
 from archlab.spec import BlockSpec
 
-__all__ = ["ARTIFACT", "attention"]
+__all__ = ["ARTIFACT", "WIDTH", "attention"]
 
 WIDTH = 128
 _SOFTMAX, _LINEAR, _RATIO = "softmax", "ReLU linear", "speed-up"
@@ -35,9 +35,12 @@ _SIDES = (14, 16, 20, 24, 28, 32)
 _EQUAL = {4: 16, 6: 32, 8: 64, 11: 128}
 """Side of the map → width of a head that makes the multiply-adds about the same."""
 
-Case = tuple[int, int]
-CASES: dict[str, Case] = {f"map {side}×{side}": (side, 16) for side in _SIDES}
-EQUAL_CASES: dict[str, Case] = {f"map {side}×{side}, heads of {dim}": (side, dim) for side, dim in _EQUAL.items()}
+_Case = tuple[int, int]
+_CASES: dict[str, _Case] = {f"map {side}×{side}": (side, 16) for side in _SIDES}
+_EQUAL_CASES: dict[str, _Case] = {f"map {side}×{side}, heads of {dim}": (side, dim) for side, dim in _EQUAL.items()}
+
+(_PRINTED,) = values("EfficientViT-MIT", "Fig. 4 softmax vs ReLU linear attention")
+_LOW, _HIGH = (float(end) for end in str(_PRINTED.value).split("-"))
 
 
 def attention(kind: str, side: int, key_dim: int) -> nn.Module:
@@ -66,7 +69,7 @@ def compute(bench: Bench) -> tuple[Row, ...]:
     """Count and time both attentions on every map."""
     nets = {
         (case, kind): _net(kind, *numbers)
-        for case, numbers in (CASES | EQUAL_CASES).items()
+        for case, numbers in (_CASES | _EQUAL_CASES).items()
         for kind in (_SOFTMAX, _LINEAR)
     }
     times = bench.times({f"{case} {kind}": net for (case, kind), net in nets.items()})
@@ -78,8 +81,16 @@ def compute(bench: Bench) -> tuple[Row, ...]:
             Row(setting=case, metric=f"{kind} macs", unit="M", ours=macs, ours_source="counted"),
             Row(setting=case, metric=f"{kind} latency", unit="ms", **fields),
         ]
-    ratios = [_ratio(case, times[f"{case} {_SOFTMAX}"], times[f"{case} {_LINEAR}"]) for case in CASES | EQUAL_CASES]
-    return (*rows, *ratios, _whole([row for row in ratios if row.setting in CASES]))
+    ratios = [
+        Row(
+            setting=case,
+            metric=_RATIO,
+            unit="x",
+            **times_as_fast(times[f"{case} {_SOFTMAX}"], times[f"{case} {_LINEAR}"]),
+        )
+        for case in _CASES | _EQUAL_CASES
+    ]
+    return (*rows, *ratios, _whole([row for row in ratios if row.setting in _CASES]))
 
 
 def _whole(ratios: Sequence[Row]) -> Row:
@@ -87,33 +98,9 @@ def _whole(ratios: Sequence[Row]) -> Row:
     lack = ratios[0].lack
     speeds = [row.ours for row in ratios if isinstance(row.ours, float)]
     ours = {"lack": lack} if lack else {"ours": f"{min(speeds):.1f}-{max(speeds):.1f}"}
-    (printed,) = _printed()
-    fields = printed.fields() | ours | {"ours_source": ratios[0].ours_source, "note": printed.setting}
+    fields = _PRINTED.fields() | ours | {"ours_source": ratios[0].ours_source, "note": _PRINTED.setting}
     return Row(setting=f"maps {_SIDES[0]}×{_SIDES[0]} to {_SIDES[-1]}×{_SIDES[-1]}", metric="speed-up range", **fields)
 
-
-def _ratio(case: str, softmax: Mapping[str, Any], linear: Mapping[str, Any]) -> Row:
-    """How many times the time of linear attention softmax attention takes; the interval has both intervals' ends."""
-    if "ours" not in softmax:
-        return Row(setting=case, metric=_RATIO, unit="x", **softmax)
-    ratio, (low, high), (fast, slow) = softmax["ours"] / linear["ours"], softmax["ours_ci95"], linear["ours_ci95"]
-    source = softmax["ours_source"].partition(",")[0]
-    return Row(
-        setting=case, metric=_RATIO, unit="x", ours=ratio, ours_ci95=(low / slow, high / fast), ours_source=source
-    )
-
-
-def _printed() -> tuple[PaperValue, ...]:
-    return values("EfficientViT-MIT", "Fig. 4 softmax vs ReLU linear attention")
-
-
-def _range() -> tuple[float, float]:
-    (printed,) = _printed()
-    low, high = str(printed.value).split("-")
-    return float(low), float(high)
-
-
-LOW, HIGH = _range()
 
 ARTIFACT = Artifact(
     name="mit_fig4",
@@ -122,11 +109,12 @@ ARTIFACT = Artifact(
     compute=compute,
     checks=(
         InRange(
-            claim=f"ReLU linear attention is {LOW} to {HIGH} times as fast as softmax attention (paper: a phone's CPU)",
+            claim=f"ReLU linear attention is {_LOW} to {_HIGH} times as fast as softmax attention "
+            "(paper: a phone's CPU)",
             metric=_RATIO,
-            low=LOW,
-            high=HIGH,
-            settings=tuple(CASES),
+            low=_LOW,
+            high=_HIGH,
+            settings=tuple(_CASES),
         ),
     ),
 )

@@ -25,8 +25,8 @@ from torch.nn import functional
 from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench
 from archlab.artifacts.checks import Equal, Larger
-from archlab.artifacts.paper import beside, values
-from archlab.artifacts.rows import NEEDS_MEANS, Lack, Row
+from archlab.artifacts.paper import beside, numbers
+from archlab.artifacts.rows import NEEDS_MEANS, Lack, Row, counted
 from archlab.cost.count import CostReport, count
 from archlab.cost.trace import trace_module
 from archlab.families import efficientvit_mit
@@ -37,8 +37,9 @@ from archlab.model.build import Backbone, build
 from archlab.model.layers import Conv2d, ConvNorm
 from archlab.spec import ArchSpec, BlockSpec
 
-__all__ = ["ARTIFACT", "SETTINGS", "SegmentationNet", "network"]
+__all__ = ["ARTIFACT", "SETTINGS", "SegmentationNet", "cost", "network"]
 
+_PAPER = "EfficientViT-MIT"
 _ITEM = "Table 1 component ablation (Cityscapes, 0.7M params, 4.4G MACs)"
 _NEITHER, _SCALES, _GLOBAL, _BOTH = (
     "neither multi-scale nor global attention",
@@ -87,16 +88,10 @@ class SegmentationNet(nn.Module):
         return classes_BCHW
 
 
-def network(setting: str, widths: tuple[int, ...], device: str = "meta") -> SegmentationNet:
-    """Build the network of a setting.
-
-    Args:
-        setting: A key of `SETTINGS`.
-        widths: Channels of the five stages.
-        device: Where its tensors lie.
-    """
-    spec = _spec(setting, widths)
-    backbone = build(spec, device=device, features_only=True)
+def network(setting: str) -> SegmentationNet:
+    """Build the network of a key of `SETTINGS` on the meta device."""
+    spec = _spec(setting, SETTINGS[setting])
+    backbone = build(spec, device="meta", features_only=True)
     if setting == _GLOBAL:
         for i in _MIXED:
             blocks = backbone.get_submodule(f"stages.{i}.blocks")
@@ -104,7 +99,7 @@ def network(setting: str, widths: tuple[int, ...], device: str = "meta") -> Segm
                 if block.kind == "msla":
                     single = LinearAttention(dataclasses.replace(block, kernels=()), block.width, 1)
                     blocks.register_module(str(j), single)
-    return SegmentationNet(backbone).to(device)
+    return SegmentationNet(backbone).to("meta")
 
 
 def _spec(setting: str, widths: tuple[int, ...]) -> ArchSpec:
@@ -134,38 +129,25 @@ def _with_scales(plain: ArchSpec) -> ArchSpec:
 
 
 @functools.cache
-def cost(setting: str, widths: tuple[int, ...]) -> CostReport:
+def cost(setting: str) -> CostReport:
     """Count the network of a setting on one image of 1024×2048."""
-    return count(trace_module(network(setting, widths), (1, 3, *_SIDES)))
+    return count(trace_module(network(setting), (1, 3, *_SIDES)))
 
 
 def compute(bench: Bench) -> tuple[Row, ...]:
     """Build and count the four networks."""
     rows = []
     for setting, widths in SETTINGS.items():
-        report = cost(setting, widths)
-        counted = f"counted at {_SIDES[0]}×{_SIDES[1]}, widths {'/'.join(str(width) for width in widths)}"
-        rows += [
-            beside(
-                "EfficientViT-MIT",
-                "Table 1",
-                setting,
-                "params",
-                unit="M",
-                ours=report.params / 1e6,
-                ours_source=counted,
-            ),
-            beside(
-                "EfficientViT-MIT", "Table 1", setting, "macs", unit="G", ours=report.macs / 1e9, ours_source=counted
-            ),
-            beside("EfficientViT-MIT", _ITEM, setting, "mIoU", lack=_NO_DATA),
-        ]
+        source = f"counted at {_SIDES[0]}×{_SIDES[1]}, widths {'/'.join(map(str, widths))}"
+        costs = counted(cost(setting), source)
+        rows += [beside(_PAPER, "Table 1", setting, metric, **fields) for metric, fields in costs.items()]
+        rows.append(beside(_PAPER, _ITEM, setting, "mIoU", lack=_NO_DATA))
     return tuple(rows)
 
 
 def _gain(more: str, less: str) -> Larger:
-    printed = {value.setting: value.value for value in values("EfficientViT-MIT", _ITEM, "mIoU")}
-    by = float(printed[more]) - float(printed[less])
+    printed = numbers(_PAPER, _ITEM, "mIoU")
+    by = printed[more] - printed[less]
     return Larger(claim=f"{more} gains {by:.1f} points of mIoU over {less}", metric="mIoU", more=more, less=less, by=by)
 
 

@@ -6,8 +6,8 @@ Source: arXiv 2205.14756, Table 2, and the classification README of the authors'
 from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench, of_spec
 from archlab.artifacts.checks import Equal
-from archlab.artifacts.paper import values
-from archlab.artifacts.rows import Row
+from archlab.artifacts.paper import beside, values
+from archlab.artifacts.rows import Row, counted
 from archlab.families import published
 
 __all__ = ["ARTIFACT"]
@@ -21,12 +21,8 @@ def compute(bench: Bench) -> tuple[Row, ...]:
     for setting in _settings():
         size, side = setting.removeprefix("EfficientViT-").split(" r")
         net = of_spec(published(f"efficientvit_{size.lower()}").spec.replace(resolution=int(side)))
-        report = net.costs()
-        ours = {"params": report.params / 1e6, "macs": report.macs / 1e9}
-        for metric, value in ours.items():
-            (theirs,) = (v for v in values("EfficientViT-MIT", "networks", metric) if v.setting == setting)
-            fields = theirs.fields() | {"ours": value, "ours_source": f"counted at {side} px"}
-            rows.append(Row(setting=setting, metric=metric, **fields))
+        costs = counted(net.costs(), f"counted at {side} px")
+        rows += [beside("EfficientViT-MIT", "networks", setting, metric, **fields) for metric, fields in costs.items()]
     return tuple(rows)
 
 

@@ -11,25 +11,23 @@ from typing import Any
 
 from archlab.artifacts.bench import Bench, of_spec
 from archlab.artifacts.paper import beside
-from archlab.artifacts.rows import NEEDS_MEANS, Lack, Row
+from archlab.artifacts.rows import NEEDS_MEANS, Lack, Row, counted
 from archlab.artifacts.throughput import throughputs
 from archlab.families import cells, published
 from archlab.families.efficientvit_msra import ablated
 from archlab.families.knobs import Scalar
 from archlab.spec import ArchSpec
 
-__all__ = ["BESIDE_V100", "MACS", "ONNX", "PAPER", "PARAMS", "TOP1", "V100", "real", "rows_of", "small"]
+__all__ = ["BESIDE_V100", "ONNX", "PAPER", "TOP1", "V100", "real", "rows_of", "small"]
 
 PAPER = "EfficientViT-MSRA"
-PARAMS, MACS, TOP1 = "params", "macs", "top1"
+TOP1 = "top1"
 ONNX, V100, BESIDE_V100 = "ONNX CPU throughput", "V100 throughput", "throughput beside a V100's"
-SMALL_CLASSES = 10
 _NO_GPU = Lack(verdict=NEEDS_MEANS, what="a GPU")
-_STAGES = range(3)
 _SMALL: dict[str, Scalar] = {
     **published("efficientvit_m0").axes,
     "resolution": 32,
-    "classes": SMALL_CLASSES,
+    "classes": 10,
     "window": 8,
 }
 _STEM_STRIDE = 4
@@ -65,10 +63,9 @@ def rows_of(
     found = throughputs(bench, nets)
     rows = []
     for setting, net in nets.items():
-        report = net.costs()
+        costs = counted(net.costs(), "counted at 224 px")
         rows += [
-            Row(setting=setting, metric=PARAMS, unit="M", ours=report.params / 1e6, ours_source="counted at 224 px"),
-            Row(setting=setting, metric=MACS, unit="G", ours=report.macs / 1e9, ours_source="counted at 224 px"),
+            *(Row(setting=setting, metric=metric, **fields) for metric, fields in costs.items()),
             *(_speed(bench, item, setting, speed, found[setting]) for speed in speeds),
             beside(PAPER, item, setting, TOP1, **bench.score(trained[setting])),
         ]

@@ -22,8 +22,9 @@ from archlab.artifacts.bench import Bench, of_spec
 from archlab.artifacts.checks import Equal, Larger
 from archlab.artifacts.memory import memory_share
 from archlab.artifacts.mixes import width_for, with_share
-from archlab.artifacts.paper import beside, values
+from archlab.artifacts.paper import beside, numbers
 from archlab.artifacts.rows import Row
+from archlab.artifacts.throughput import times_as_fast
 from archlab.families import deit, swin
 from archlab.spec import ArchSpec
 
@@ -119,7 +120,7 @@ def _series_rows(bench: Bench, name: str, series: _Series) -> list[Row]:
     rows: list[Row] = []
     for key in itertools.product(_SPEEDS, _SHARES):
         setting = _setting(name, *key)
-        fields = _faster(times[name], times.get(str(key), times[name]))
+        fields = times_as_fast(times[name], times.get(str(key), times[name]))
         asked: dict[str, Any] = {
             "paper": key[0],
             "paper_source": "name of the series",
@@ -152,28 +153,16 @@ def _widths(bench: Bench, series: _Series) -> dict[tuple[float, float], int]:
     return widths
 
 
-def _faster(original: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """How many times as fast as the original, as the fields of a row."""
-    if "lack" in own:
-        return dict(own)
-    slow, fast = original["ours_ci95"], own["ours_ci95"]
-    return {
-        **own,
-        "ours": original["ours"] / own["ours"],
-        "ours_ci95": (slow[0] / fast[1], slow[1] / fast[0]),
-    }
-
-
 def _note(width: int | None) -> str:
     return "" if width is None else f"width {width}"
 
 
 def _claims() -> list[Larger]:
     """The figure's shape: the best share of each series beats none, one half, and attention alone."""
-    printed = {value.setting: value.value for value in values(_PAPER, _ITEM, _TOP1)}
+    printed = numbers(_PAPER, _ITEM, _TOP1)
     claims = []
     for name, speed in itertools.product(_SERIES, _SPEEDS):
-        tops = {share: float(printed[_setting(name, speed, share)]) for share in _SHARES}
+        tops = {share: printed[_setting(name, speed, share)] for share in _SHARES}
         best = max(tops, key=lambda share: tops[share])
         for share in (0.0, 0.5, 1.0):
             claims.append(

@@ -21,7 +21,7 @@ from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench
 from archlab.artifacts.checks import Larger
 from archlab.artifacts.kept import Kept, Repeats, fields_of, over_seeds
-from archlab.artifacts.paper import values
+from archlab.artifacts.paper import numbers
 from archlab.artifacts.rows import NEEDS_COMPUTE, Lack, Row
 from archlab.training.dataset import Dataset
 
@@ -83,7 +83,7 @@ def _look(network: Kept, data: Dataset) -> dict[str, float]:
 
 def _printed(series: str) -> dict[str, float]:
     """What the figure shows of a series, by block and third."""
-    shown = {value.setting: float(value.value) for value in values(_PAPER, _ITEM)}
+    shown = numbers(_PAPER, _ITEM)
     blocks = {number: shown[f"{series}, block {number}"] for number in range(1, _BLOCKS + 1)}
     return {f"block {number}": value for number, value in blocks.items()} | thirds(blocks)
 

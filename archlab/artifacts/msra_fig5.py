@@ -13,7 +13,7 @@ from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench
 from archlab.artifacts.checks import Larger
 from archlab.artifacts.kept import Kept, fields_of, over_seeds
-from archlab.artifacts.paper import values
+from archlab.artifacts.paper import numbers
 from archlab.artifacts.rows import Lack, Row
 from archlab.pruning.importance import taylor
 from archlab.pruning.shrink import Keep, prune
@@ -45,8 +45,8 @@ def _ratios() -> dict[str, dict[int, float]]:
     """Role → block → what the figure shows over what the whole network has."""
     found: dict[str, dict[int, float]] = {}
     for role, metric in _METRICS.items():
-        shown = values(_PAPER, _ITEM, metric)
-        found[role] = {int(v.setting.rpartition(" ")[2]): float(v.value) / _WHOLE[role] for v in shown}
+        shown = numbers(_PAPER, _ITEM, metric)
+        found[role] = {int(setting.rpartition(" ")[2]): ratio / _WHOLE[role] for setting, ratio in shown.items()}
     return found
 
 

@@ -15,7 +15,7 @@ from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench, of_spec
 from archlab.artifacts.checks import Equal, SameOrder
 from archlab.artifacts.paper import beside
-from archlab.artifacts.rows import Row
+from archlab.artifacts.rows import Row, counted
 from archlab.artifacts.throughput import throughputs
 from archlab.families import efficientvit_msra, published
 
@@ -31,7 +31,6 @@ _PRINTED = {
 _SIZES = {f"EfficientViT-M{size}": published(f"efficientvit_m{size}").spec for size in range(6)}
 _LARGE = efficientvit_msra.make(**{**published("efficientvit_m5").axes, "resolution": 384, "window": 12})
 _SPECS = _SIZES | {"EfficientViT-M5 r384": _LARGE}
-_SOURCE = "counted"
 
 
 def compute(bench: Bench) -> tuple[Row, ...]:
@@ -39,9 +38,8 @@ def compute(bench: Bench) -> tuple[Row, ...]:
     nets = {setting: of_spec(spec) for setting, spec in _SPECS.items()}
     rows: list[Row] = []
     for setting, net in nets.items():
-        costs = net.costs()
-        for metric, ours in (("params", costs.params / 1e6), ("macs", costs.macs / 1e9)):
-            rows.append(beside(_PAPER, "networks", setting, metric, ours=ours, ours_source=_SOURCE))
+        costs = counted(net.costs(), "counted")
+        rows += [beside(_PAPER, "networks", setting, metric, **fields) for metric, fields in costs.items()]
     found = throughputs(bench, {setting: nets[setting] for setting in _SIZES})
     return (*rows, *_speed_rows(found, _V100), *_speed_rows(found, _XEON))
 

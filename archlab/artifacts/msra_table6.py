@@ -13,7 +13,7 @@ from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench
 from archlab.artifacts.checks import Larger, SameOrder
 from archlab.artifacts.msra_ablation import ONNX, PAPER, TOP1, V100, real, rows_of, small
-from archlab.artifacts.paper import values
+from archlab.artifacts.paper import numbers
 from archlab.artifacts.rows import Row
 from archlab.families.knobs import Scalar
 
@@ -29,7 +29,7 @@ def _knobs(row: int) -> dict[str, Scalar]:
     return {f"depth_{i}": depth for i, depth in enumerate(_DEPTHS.get(row, ()))}
 
 
-SETTINGS = {int(value.setting[1:].split()[0]): value.setting for value in values(PAPER, _ITEM, TOP1)}
+SETTINGS = {int(setting[1:].split()[0]): setting for setting in numbers(PAPER, _ITEM, TOP1)}
 """Row → its setting in the paper's words."""
 _AS_DEEP = tuple(row for row in SETTINGS if row not in _DEPTHS)
 _SPECS = {setting: real(row, **_knobs(row)) for row, setting in SETTINGS.items()}
@@ -42,8 +42,8 @@ def compute(bench: Bench) -> tuple[Row, ...]:
 
 
 def _printed(metric: str) -> dict[int, float]:
-    found = {value.setting: value.value for value in values(PAPER, _ITEM, metric)}
-    return {row: float(found[setting]) for row, setting in SETTINGS.items()}
+    found = numbers(PAPER, _ITEM, metric)
+    return {row: found[setting] for row, setting in SETTINGS.items()}
 
 
 def _claim(row: int, metric: str, what: str, *, is_sized: bool) -> Larger:

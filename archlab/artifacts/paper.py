@@ -12,7 +12,7 @@ from typing import Any
 
 from archlab.artifacts.rows import Row, Value
 
-__all__ = ["CARRIED", "PaperValue", "all_values", "beside", "values"]
+__all__ = ["CARRIED", "PaperValue", "all_values", "beside", "numbers", "values"]
 
 CARRIED = ("verified-source", "digitised", "derived", "weak-source")
 """Statuses that a carried value may have: the first words of its `status`."""
@@ -64,6 +64,11 @@ def values(paper: str, item: str, metric: str | None = None) -> tuple[PaperValue
     """
     found = [value for value in all_values() if (value.paper, value.item) == (paper, item)]
     return tuple(value for value in found if metric in (None, value.metric))
+
+
+def numbers(paper: str, item: str, metric: str | None = None) -> dict[str, float]:
+    """Setting → number of an item of which all values are numbers; the arguments are those of `values`."""
+    return {value.setting: float(value.value) for value in values(paper, item, metric)}
 
 
 def beside(paper: str, item: str, setting: str, metric: str, **ours: Any) -> Row:

@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from archlab.analysis.intervals import of_repeats
+from archlab.cost.count import CostReport
 
-__all__ = ["NEEDS_COMPUTE", "NEEDS_MEANS", "Lack", "Row", "Value", "small_scale"]
+__all__ = ["NEEDS_COMPUTE", "NEEDS_MEANS", "Lack", "Row", "Value", "counted", "small_scale"]
 
 Value: TypeAlias = float | int | str
 
@@ -54,6 +55,19 @@ class Row:
         plain["ours_ci95"] = None if self.ours_ci95 is None else list(self.ours_ci95)
         plain["lack"] = None if self.lack is None else f"{self.lack.verdict}: {self.lack.what}"
         return plain
+
+
+def counted(report: CostReport, source: str) -> dict[str, dict[str, Any]]:
+    """The fields of two rows: `params`, parameters in millions, and `macs`, multiply-adds in thousand millions.
+
+    Args:
+        report: Of one image.
+        source: What was counted, in words.
+    """
+    return {
+        "params": {"unit": "M", "ours": report.params / 1e6, "ours_source": source},
+        "macs": {"unit": "G", "ours": report.macs / 1e9, "ours_source": source},
+    }
 
 
 def small_scale(found: Sequence[float] | Lack, *, runs: int = 0, source: str = "") -> dict[str, Any]:

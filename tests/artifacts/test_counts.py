@@ -74,9 +74,9 @@ def test_mit_table1_has_equal_multiply_adds() -> None:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_the_segmentation_networks_run(setting: str) -> None:
-    module = network(setting, SETTINGS[setting]).eval()
+    module = network(setting).eval()
     kernels = [len(part.aggreg) for part in module.modules() if type(part).__name__ == "LinearAttention"]
     assert kernels == {"both": [1] * 4, "global attention only": [0] * 4}.get(setting, [])
     with torch.no_grad():
         assert module(torch.empty(1, 3, 128, 256, device="meta")).shape == (1, 19, 16, 32)
-    assert cost(setting, SETTINGS[setting]).params == sum(p.numel() for p in module.parameters())
+    assert cost(setting).params == sum(p.numel() for p in module.parameters())

@@ -15,7 +15,7 @@ from archlab.artifacts.msra_ablation import ONNX, real, small
 from archlab.artifacts.msra_table1 import shape_of
 from archlab.artifacts.msra_table6 import SETTINGS
 from archlab.artifacts.rows import Row
-from archlab.artifacts.throughput import per_second
+from archlab.artifacts.throughput import per_second, times_as_fast
 from archlab.artifacts.verdict import IN_SIGN, NEEDS_MEANS, NOT_REPRODUCED, REPRODUCED
 from archlab.device.catalog import Device, RunSpec, device
 from archlab.device.runtime import Workload
@@ -78,6 +78,16 @@ def test_images_a_second_out_of_milliseconds() -> None:
     assert fields["ours"] == pytest.approx(160)
     assert fields["ours_ci95"] == pytest.approx((125, 200))
     assert fields["ours_source"] == "measured:ort@cpu, batch 16"
+
+
+def test_times_as_fast_as_another() -> None:
+    """8 ms (7.9 to 8.2) over 2 ms (1.9 to 2.1); a mark on either time stays."""
+    slow = {"ours": 8.0, "ours_ci95": (7.9, 8.2), "ours_source": "measured:ort@cpu, noisy"}
+    fast = {"ours": 2.0, "ours_ci95": (1.9, 2.1), "ours_source": "measured:ort@cpu"}
+    found = times_as_fast(slow, fast)
+    assert (found["ours"], found["ours_ci95"]) == (4.0, pytest.approx((7.9 / 2.1, 8.2 / 1.9)))
+    assert found["ours_source"] == "measured:ort@cpu, noisy"
+    assert times_as_fast(slow, {"lack": "no device"}) == {"lack": "no device"}
 
 
 def test_rows_of_table_6() -> None:
