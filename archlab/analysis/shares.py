@@ -1,4 +1,8 @@
-"""How much of a stage is attention, and how many feed-forward blocks follow each? Sequences of blocks written anew."""
+"""How much of a stage is attention, and how many feed-forward blocks follow each? Sequences of blocks written anew.
+
+A network is changed as little as the change allows: what can stay in its place stays, stages without attention stay as
+they are, convolutions too. The series of whole networks of a paper's figure are another rule: `artifacts.mixes`.
+"""
 
 import dataclasses
 from collections.abc import Sequence

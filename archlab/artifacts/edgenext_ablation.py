@@ -7,14 +7,15 @@ accessible copy, so no value of the paper stands beside ours, and the verdicts r
 
 from collections.abc import Mapping
 
+from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench, of_spec
-from archlab.artifacts.paper import numbers
 from archlab.artifacts.rows import Row, counted
+from archlab.artifacts.verdict import Check
 from archlab.families import edgenext, published
 from archlab.families.knobs import Scalar
 from archlab.spec import ArchSpec
 
-__all__ = ["LATENCY", "TOP1", "Knobs", "real_of", "rows_of", "size_of", "small_of"]
+__all__ = ["LATENCY", "TOP1", "Knobs", "ablation", "real_of", "small_of"]
 
 LATENCY, TOP1 = "latency", "top1"
 _SMALL_SIDE, _SMALL_CLASSES = 64, 50
@@ -36,16 +37,34 @@ def small_of(settings: Mapping[str, Knobs]) -> dict[str, ArchSpec]:
 
 
 def _small(knobs: Knobs) -> ArchSpec:
-    base, small = real_of({}).depths, published(_SMALL_BASE)
-    depths = published(_SMALL_BASE).spec.depths
-    turned = dict(knobs)
-    for i, name in enumerate(_SDTA):
-        if turned.get(name) == base[i]:
-            turned[name] = depths[i]
+    small, turned = published(_SMALL_BASE), dict(knobs)
+    for name, depth, small_depth in zip(_SDTA, real_of({}).depths, small.spec.depths, strict=True):
+        if turned.get(name) == depth:
+            turned[name] = small_depth
     return edgenext.make(**{**small.axes, "resolution": _SMALL_SIDE, "classes": _SMALL_CLASSES, **turned})
 
 
-def rows_of(bench: Bench, settings: Mapping[str, Knobs], small: Mapping[str, ArchSpec]) -> tuple[Row, ...]:
+def ablation(table: int, title: str, settings: Mapping[str, Knobs], *checks: Check) -> Artifact:
+    """The artifact of a table: every setting is counted and timed, and scored where its small network is trained.
+
+    Args:
+        table: Its number in the paper.
+        title: What it shows.
+        settings: Its rows, and the knobs that are turned in each.
+        *checks: What the paper's text says of it.
+    """
+    small = small_of(settings)
+    return Artifact(
+        name=f"edgenext_table{table}",
+        source=f"EdgeNeXt (arXiv 2206.10589), Table {table}: {title}",
+        needs="networks trained at small scale for the accuracies; a device for the latencies",
+        compute=lambda bench: _rows(bench, settings, small),
+        checks=checks,
+        small=small,
+    )
+
+
+def _rows(bench: Bench, settings: Mapping[str, Knobs], small: Mapping[str, ArchSpec]) -> tuple[Row, ...]:
     """Parameters, multiply-adds, latency and accuracy of each setting."""
     nets = {setting: of_spec(real_of(knobs)) for setting, knobs in settings.items()}
     times = bench.times(nets)
@@ -58,8 +77,3 @@ def rows_of(bench: Bench, settings: Mapping[str, Knobs], small: Mapping[str, Arc
             Row(setting=setting, metric=TOP1, unit="%", **bench.score(small[setting])),
         ]
     return tuple(rows)
-
-
-def size_of(item: str, setting: str) -> float:
-    """The size of a difference that the paper's text states, in points, without its sign."""
-    return abs(numbers("EdgeNeXt", item)[setting])

@@ -7,11 +7,9 @@ without SDTA, and −0.4 more with kernel 7 everywhere; the verdict rests on the
 Source: arXiv 2206.10589, Table 7 and the text on it.
 """
 
-from archlab.artifacts.artifact import Artifact
-from archlab.artifacts.bench import Bench
 from archlab.artifacts.checks import Larger
-from archlab.artifacts.edgenext_ablation import TOP1, Knobs, rows_of, size_of, small_of
-from archlab.artifacts.rows import Row
+from archlab.artifacts.edgenext_ablation import TOP1, Knobs, ablation
+from archlab.artifacts.paper import numbers
 
 __all__ = ["ARTIFACT", "SETTINGS"]
 
@@ -28,34 +26,24 @@ SETTINGS: dict[str, Knobs] = {
     "with fixed splits": _FIXED,
     "with fixed splits and without positional encoding": {**_FIXED, "position_1": "none"},
 }
-_SMALL = small_of(SETTINGS)
+_CHANGES = numbers("EdgeNeXt", "Table 7")
 
-
-def compute(bench: Bench) -> tuple[Row, ...]:
-    """Count and time every variant; accuracies where trained."""
-    return rows_of(bench, SETTINGS, _SMALL)
-
-
-ARTIFACT = Artifact(
-    name="edgenext_table7",
-    source="EdgeNeXt (arXiv 2206.10589), Table 7: SDTA, adaptive kernels, adaptive branching, positional encoding",
-    needs="networks trained at small scale for the accuracies; a device for the latencies",
-    compute=compute,
-    checks=(
-        Larger(
-            claim="SDTA encoders gain 1.1 points of top-1",
-            metric=TOP1,
-            more=_BASE,
-            less=_NO_SDTA,
-            by=size_of("Table 7", _NO_SDTA),
-        ),
-        Larger(
-            claim="adaptive kernels gain another 0.4 points over kernel 7 everywhere",
-            metric=TOP1,
-            more=_NO_SDTA,
-            less=_KERNEL_7,
-            by=size_of("Table 7", _KERNEL_7),
-        ),
+ARTIFACT = ablation(
+    7,
+    "SDTA, adaptive kernels, adaptive branching, positional encoding",
+    SETTINGS,
+    Larger(
+        claim="SDTA encoders gain 1.1 points of top-1",
+        metric=TOP1,
+        more=_BASE,
+        less=_NO_SDTA,
+        by=-_CHANGES[_NO_SDTA],
     ),
-    small=_SMALL,
+    Larger(
+        claim="adaptive kernels gain another 0.4 points over kernel 7 everywhere",
+        metric=TOP1,
+        more=_NO_SDTA,
+        less=_KERNEL_7,
+        by=-_CHANGES[_KERNEL_7],
+    ),
 )

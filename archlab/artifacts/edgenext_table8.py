@@ -5,11 +5,8 @@ The text confirms: SDTA in all blocks of the last two stages is the most accurat
 Source: arXiv 2206.10589, Table 8 and the text on it.
 """
 
-from archlab.artifacts.artifact import Artifact
-from archlab.artifacts.bench import Bench
 from archlab.artifacts.checks import Larger
-from archlab.artifacts.edgenext_ablation import LATENCY, TOP1, Knobs, rows_of, small_of
-from archlab.artifacts.rows import Row
+from archlab.artifacts.edgenext_ablation import LATENCY, TOP1, Knobs, ablation
 
 __all__ = ["ARTIFACT", "SETTINGS"]
 
@@ -22,28 +19,17 @@ SETTINGS: dict[str, Knobs] = {
     _LAST_TWO: {"sdta_1": 0, "sdta_2": 9, "sdta_3": 3},
     _ADOPTED: {},
 }
-_SMALL = small_of(SETTINGS)
 
-
-def compute(bench: Bench) -> tuple[Row, ...]:
-    """Count and time every design; accuracies where trained."""
-    return rows_of(bench, SETTINGS, _SMALL)
-
-
-ARTIFACT = Artifact(
-    name="edgenext_table8",
-    source="EdgeNeXt (arXiv 2206.10589), Table 8: hybrid designs",
-    needs="networks trained at small scale for the accuracies; a device for the latencies",
-    compute=compute,
-    checks=(
-        *(
-            Larger(claim=f"{_LAST_TWO} is more accurate than: {other}", metric=TOP1, more=_LAST_TWO, less=other)
-            for other in (_LAST, _ADOPTED)
-        ),
-        *(
-            Larger(claim=f"{_LAST_TWO} is slower than: {other}", metric=LATENCY, more=_LAST_TWO, less=other)
-            for other in (_LAST, _ADOPTED)
-        ),
+ARTIFACT = ablation(
+    8,
+    "hybrid designs",
+    SETTINGS,
+    *(
+        Larger(claim=f"{_LAST_TWO} is more accurate than: {other}", metric=TOP1, more=_LAST_TWO, less=other)
+        for other in (_LAST, _ADOPTED)
     ),
-    small=_SMALL,
+    *(
+        Larger(claim=f"{_LAST_TWO} is slower than: {other}", metric=LATENCY, more=_LAST_TWO, less=other)
+        for other in (_LAST, _ADOPTED)
+    ),
 )

@@ -5,11 +5,8 @@ The text confirms: one in stage 1 does not help.
 Source: arXiv 2206.10589, Table 9 and the text on it.
 """
 
-from archlab.artifacts.artifact import Artifact
-from archlab.artifacts.bench import Bench
 from archlab.artifacts.checks import NotLarger
-from archlab.artifacts.edgenext_ablation import TOP1, Knobs, rows_of, small_of
-from archlab.artifacts.rows import Row
+from archlab.artifacts.edgenext_ablation import TOP1, Knobs, ablation
 
 __all__ = ["ARTIFACT", "SETTINGS"]
 
@@ -26,19 +23,10 @@ SETTINGS: dict[str, Knobs] = {
     _ADOPTED: {},
     _EVERY: _stages(1, 1, 1, 1),
 }
-_SMALL = small_of(SETTINGS)
 
-
-def compute(bench: Bench) -> tuple[Row, ...]:
-    """Count and time every variant; accuracies where trained."""
-    return rows_of(bench, SETTINGS, _SMALL)
-
-
-ARTIFACT = Artifact(
-    name="edgenext_table9",
-    source="EdgeNeXt (arXiv 2206.10589), Table 9: SDTA encoders by stage",
-    needs="networks trained at small scale for the accuracies; a device for the latencies",
-    compute=compute,
-    checks=(NotLarger(claim="an SDTA encoder in stage 1 does not help", metric=TOP1, changed=_EVERY, than=_ADOPTED),),
-    small=_SMALL,
+ARTIFACT = ablation(
+    9,
+    "SDTA encoders by stage",
+    SETTINGS,
+    NotLarger(claim="an SDTA encoder in stage 1 does not help", metric=TOP1, changed=_EVERY, than=_ADOPTED),
 )

@@ -3,6 +3,9 @@
 A layer is one residual branch, attention or FFN. The number of layers of each stage stays; which of them attend
 follows from the share alone, evenly spread over the network and beginning with attention, so that one half is the
 network as it was. The attention layers of a stage alternate as they did, e.g. between plain and shifted windows.
+
+These are the figures' series: from a network of halves, whole networks of every share. What one network gains by more
+or less attention, stage by stage and every layer that can stay in its place, `archlab.analysis.shares` asks.
 """
 
 import dataclasses
@@ -10,7 +13,8 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
-from archlab.spec import ArchSpec, BlockSpec, StageSpec
+from archlab.analysis.shares import is_attention
+from archlab.spec import ArchSpec, StageSpec
 
 __all__ = ["share_of", "width_for", "with_share"]
 
@@ -18,7 +22,7 @@ __all__ = ["share_of", "width_for", "with_share"]
 def share_of(spec: ArchSpec) -> float:
     """Share of the layers that attend."""
     layers = [block for stage in spec.stages for block in stage.blocks]
-    return sum(block.heads is not None for block in layers) / len(layers)
+    return sum(map(is_attention, layers)) / len(layers)
 
 
 def with_share(spec: ArchSpec, share: float) -> ArchSpec:
@@ -40,10 +44,10 @@ def with_share(spec: ArchSpec, share: float) -> ArchSpec:
 
 def _mixed(stage: StageSpec, attends: Sequence[bool]) -> StageSpec:
     distinct = dict.fromkeys(stage.blocks)
-    attention = itertools.cycle(block for block in distinct if block.heads is not None)
-    ffn = itertools.cycle(block for block in distinct if block.heads is None)
-    blocks: list[BlockSpec] = [next(attention) if attend else next(ffn) for attend in attends]
-    return dataclasses.replace(stage, blocks=tuple(blocks))
+    own = [block for block in distinct if is_attention(block)], [block for block in distinct if not is_attention(block)]
+    assert all(own), "a stage has attention layers and FFNs"
+    attention, ffn = map(itertools.cycle, own)
+    return dataclasses.replace(stage, blocks=tuple(next(attention if attend else ffn) for attend in attends))
 
 
 def width_for(target: float, known: Mapping[int, float], allowed: Sequence[int]) -> int:

@@ -45,6 +45,12 @@ def test_one_half_is_the_network_itself() -> None:
     assert with_share(net(), 0.5) == net()
 
 
+def test_a_stage_without_ffns_has_no_mixes() -> None:
+    alone = net().replace(stages=(StageSpec(entry=_ENTRY, blocks=(_PLAIN, _SHIFTED)),))
+    with pytest.raises(AssertionError, match="a stage has attention layers and FFNs"):
+        with_share(alone, 0.5)
+
+
 def test_a_width_is_read_off_a_line() -> None:
     """Time = width² / 100 is a line in logarithms: 25 ms take width 50."""
     known = {20: 4.0, 100: 100.0}
