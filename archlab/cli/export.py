@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from archlab.cli.options import Model, Resolution, Weights
 from archlab.cli.output import Json, emit
 
 __all__ = ["register"]
@@ -25,11 +26,11 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    model: Annotated[str, typer.Argument(help="A published name, a spec file, STUDY_DIR:DIGEST or timm:NAME.")],
+    model: Model,
     format: Annotated[Format, typer.Option("--format", help="onnx (folded for inference), safetensors or spec.")],
     out: Annotated[Path, typer.Option("--out", help="The file to write.")],
-    weights: Annotated[Path | None, typer.Option("--weights", help="A safetensors file; random if left out.")] = None,
-    resolution: Annotated[int | None, typer.Option("--resolution", min=1, help="Input side in pixels.")] = None,
+    weights: Weights = None,
+    resolution: Resolution = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images per inference (onnx).")] = 1,
     json: Json = False,
 ) -> None:

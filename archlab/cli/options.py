@@ -1,12 +1,31 @@
 """Options that several commands share, once each, so that they are called and explained the same everywhere."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["Batch", "DeviceName", "Layout", "Model", "Precision", "Resolution", "Runtime", "Seed", "Threads"]
+__all__ = [
+    "Batch",
+    "Data",
+    "DeviceName",
+    "Layout",
+    "Model",
+    "OwnModel",
+    "Precision",
+    "Resolution",
+    "Runtime",
+    "Seed",
+    "Threads",
+    "Weights",
+]
 
 Model = Annotated[str, typer.Argument(help="A published name, a spec file, STUDY_DIR:DIGEST or timm:NAME.")]
+OwnModel = Annotated[str, typer.Argument(help="A published name, a spec file or STUDY_DIR:DIGEST.")]
+Data = Annotated[
+    str, typer.Option("--data", help="digits, cifar10:DIR, a folder of images by class, or an .npz (images, labels).")
+]
+Weights = Annotated[Path | None, typer.Option("--weights", help="A safetensors file; random if left out.")]
 DeviceName = Annotated[str, typer.Option("--device", help="A device of: archlab device list.")]
 Runtime = Annotated[str | None, typer.Option("--runtime", help="Runtime; the device's first one if left out.")]
 Precision = Annotated[str | None, typer.Option("--precision", help="fp32, fp16 or bf16; the device's own if left out.")]

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from archlab.cli.options import OwnModel
 from archlab.cli.output import Json, emit, table
 
 __all__ = ["register"]
@@ -28,7 +29,7 @@ def run_list(json: Json = False) -> None:
 
 
 def run_score(
-    model: Annotated[str, typer.Argument(help="A published name, a spec file or STUDY_DIR:DIGEST.")],
+    model: OwnModel,
     proxy: Annotated[
         list[str] | None, typer.Option("--proxy", help="Which score; repeat for more; all if left out.")
     ] = None,

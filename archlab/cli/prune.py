@@ -5,16 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from archlab.cli.options import Model, Runtime, Seed
+from archlab.cli.options import Data, OwnModel, Runtime, Seed, Weights
 from archlab.cli.output import Json, emit, table
 
 __all__ = ["register"]
 
-_Data = Annotated[
-    str, typer.Option("--data", help="digits, cifar10:DIR, a folder of images by class, or an .npz (images, labels).")
-]
 _Out = Annotated[Path, typer.Option("--out", help="Folder of spec.yaml, weights.safetensors and kept.csv.")]
-_Weights = Annotated[Path | None, typer.Option("--weights", help="A safetensors file; random if left out.")]
 _Keep = Annotated[
     float | None, typer.Option("--keep", help="Share of the prunable channels to keep; 0.7 without any target.")
 ]
@@ -36,10 +32,10 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    model: Model,
-    data: _Data,
+    model: OwnModel,
+    data: Data,
     out: _Out,
-    weights: _Weights = None,
+    weights: Weights = None,
     keep: _Keep = None,
     macs: _Macs = None,
     speedup: _Speedup = None,

@@ -1,18 +1,15 @@
 """archlab train: a network on images."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from archlab.cli.options import Model, Resolution, Seed
+from archlab.cli.options import Data, OwnModel, Resolution, Seed
 from archlab.cli.output import Json, emit, table
 
 __all__ = ["register"]
 
-_Data = Annotated[
-    str, typer.Option("--data", help="digits, cifar10:DIR, a folder of images by class, or an .npz (images, labels).")
-]
 _Out = Annotated[Path, typer.Option("--out", help="Folder of the training; one that is there goes on.")]
 _Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")]
 _Batch = Annotated[int, typer.Option("--batch", min=2, help="Images per step.")]
@@ -36,8 +33,8 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    model: Model,
-    data: _Data,
+    model: OwnModel,
+    data: Data,
     out: _Out,
     epochs: _Epochs = 10,
     resolution: Resolution = None,
@@ -76,18 +73,22 @@ def run(
     if json:
         emit(answer)
     else:
-        shown = [
-            {
-                "epoch": row["epoch"],
-                "train": f"{row['train_loss']:.4f}",
-                "val": f"{row['val_loss']:.4f}",
-                "top1": f"{row['top1']:.2f}",
-                "seconds": f"{row['seconds']:.1f}",
-            }
-            for row in answer["metrics"]
-        ]
-        columns = {"epoch": "#epoch", "train": "#train loss", "val": "#val loss", "top1": "#top-1 %", "seconds": "#s"}
-        table("", columns, shown)
-        typer.echo(f"network {answer['spec']}, weights {answer['weights'] or answer['checkpoint']}")
+        _show(answer)
     if not training.is_finished:
         raise KeyboardInterrupt
+
+
+def _show(answer: dict[str, Any]) -> None:
+    shown = [
+        {
+            "epoch": row["epoch"],
+            "train": f"{row['train_loss']:.4f}",
+            "val": f"{row['val_loss']:.4f}",
+            "top1": f"{row['top1']:.2f}",
+            "seconds": f"{row['seconds']:.1f}",
+        }
+        for row in answer["metrics"]
+    ]
+    columns = {"epoch": "#epoch", "train": "#train loss", "val": "#val loss", "top1": "#top-1 %", "seconds": "#s"}
+    table("", columns, shown)
+    typer.echo(f"network {answer['spec']}, weights {answer['weights'] or answer['checkpoint']}")
