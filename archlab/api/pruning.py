@@ -10,14 +10,14 @@ import pandas as pd
 from archlab.api.arguments import checked
 from archlab.api.clock import Clock
 from archlab.api.exporting import spec_yaml
+from archlab.api.networks import create
 from archlab.api.target import resolve
 from archlab.api.training import show_training
 from archlab.cost.count import count
 from archlab.cost.trace import trace
 from archlab.errors import PlanError, SpecError, four_parts, unknown_name
 from archlab.files import write_text
-from archlab.model import weights as weights_file
-from archlab.model.build import Backbone, build
+from archlab.model.build import Backbone
 from archlab.model.export import save_safetensors
 from archlab.pruning.importance import CRITERIA, Batches, Importance, magnitude, random, taylor
 from archlab.pruning.shrink import Keep, Macs, Pruned, Speedup, Target
@@ -109,13 +109,10 @@ def prune(
     _check_device(speedup, {"device": device, "runtime": runtime})
     clock = Clock(device or "cpu", runtime) if speedup is not None else None
     target = _target(keep, macs, speedup, clock)
-    network = resolve(model)
-    spec = _spec_of(model, network.spec)
+    spec = _spec_of(model, resolve(model).spec)
     dataset = _fitting(load_data(data, side=spec.resolution), spec)
-    module = build(spec, seed=seed)
-    if weights is not None:
-        weights_file.load(module, Path(weights), family=network.family)
-    module.eval()
+    module = create(model, weights=weights, seed=seed)
+    assert isinstance(module, Backbone)
     batches = list(dataset.first(images).batches(_BATCH, spec.resolution, seed))
     found = prune_module(spec, module, _importance(criterion, batches, seed), target)
     spec_path, weights_path = folder / "spec.yaml", folder / "weights.safetensors"
