@@ -1,6 +1,6 @@
 """The papers, run again: their tables and figures, with the paper's value beside ours and a verdict that follows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,16 +110,7 @@ def reproduce(
         return pd.DataFrame(artifact_rows())
     if name not in ARTIFACTS:
         raise unknown_name("artifact", name, ARTIFACTS, do="see: archlab reproduce list")
-    options = {key: value for key, value in (("runtime", runtime), ("threads", threads)) if value is not None}
-    if device is None and options:
-        raise PlanError(
-            four_parts(
-                f"{', '.join(options)} without a device says nothing",
-                given=", ".join(f"{key} {value}" for key, value in options.items()),
-                allowed="runtime and threads together with a device",
-                do="name a device, e.g. cpu",
-            )
-        )
+    options = _options(device, {"runtime": runtime, "threads": threads})
     dataset = None if data is None else load_data(data)
     if train:
         few = dataset if dataset is None or images is None else dataset.first(images, images)
@@ -134,6 +125,21 @@ def reproduce(
         tell=tell,
     )
     return Reproduction(run_again(ARTIFACTS[name], bench))
+
+
+def _options(device: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked of the device."""
+    options = {key: value for key, value in asked.items() if value is not None}
+    if device is None and options:
+        raise PlanError(
+            four_parts(
+                f"{', '.join(options)} without a device says nothing",
+                given=", ".join(f"{key} {value}" for key, value in options.items()),
+                allowed="runtime and threads together with a device",
+                do="name a device, e.g. cpu",
+            )
+        )
+    return options
 
 
 def _train(name: str, dataset: Dataset | None, trained: str | Path | None, **options: Any) -> None:
