@@ -14,31 +14,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import yaml
 
+import archlab as al
 from archlab.cost.count import count
 from archlab.cost.trace import trace
 from archlab.figures import Line, LinePoint, draw_lines, svg
 from archlab.files import write_text
-from archlab.model import weights
-from archlab.model.build import Backbone, build
+from archlab.model.build import Backbone
 from archlab.pruning.importance import Importance, magnitude, random, taylor
 from archlab.pruning.shrink import Keep, prune
-from archlab.spec import ArchSpec
 from archlab.training.data import load_data
 from archlab.training.dataset import Dataset
 from archlab.training.scoring import evaluate
 
 KEPT = (0.9, 0.8, 0.7, 0.55, 0.4)
 LEVELS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.45)
-
-
-def load(spec_path: str, weights_path: str) -> Backbone:
-    """Build a network and fill it."""
-    spec = ArchSpec.from_dict(yaml.safe_load(Path(spec_path).read_text(encoding="utf-8")))
-    module = build(spec)
-    weights.load(module, weights_path)
-    return module.eval()
 
 
 def points(net: str, module: Backbone, dataset: Dataset, images: int, scored: int) -> list[dict[str, Any]]:
@@ -98,7 +88,9 @@ def main() -> None:
         name, spec_path, weights_path = text.split(":")
         path = asked.out / f"curves_{name}.csv"
         if not path.is_file():
-            rows = points(name, load(spec_path, weights_path), dataset, asked.images, asked.scored)
+            module = al.create(spec_path, weights=weights_path)
+            assert isinstance(module, Backbone)
+            rows = points(name, module, dataset, asked.images, asked.scored)
             table = pd.DataFrame(rows).round({"macs_share": 4, "top1": 2})
             write_text(path, table.to_csv(index=False))
         tables.append(pd.read_csv(path))

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from scipy import special
 
 import archlab as al
+from archlab.analysis.intervals import of_repeats
 from archlab.figures import Line, LinePoint, draw_lines, svg
 from archlab.files import write_text
 
@@ -45,7 +45,7 @@ def rows_of(text: str, data: str, images: int, out: Path) -> pd.DataFrame:
         tables = []
         for keep in KEEPS:
             found = al.analyze("redundancy", spec, weights=weights, data=data, images=images, keep=keep)
-            tables.append(found.rows.assign(model=net, weights=name, data="cifar10", seed=int(seed)))
+            tables.append(found.rows.assign(model=net, weights=name, data=Path(data).stem, seed=int(seed)))
         write_text(path, pd.concat(tables).round({"share": 4, "low": 4, "high": 4}).to_csv(index=False))
     table = pd.read_csv(path, dtype={"stage": str})
     write_text(out / f"fig5_{name}.svg", picture(table[table["keep"] == KEEPS[0]], name))
@@ -98,13 +98,12 @@ def gap(table: pd.DataFrame, more: tuple[str, str], less: tuple[str, str]) -> tu
     """
     first, second = (table[(table["stage"] == s) & (table["role"] == r)].sort_values("seed") for s, r in (more, less))
     gaps = (first["share"].to_numpy() - second["share"].to_numpy()).tolist()
-    mean = float(np.mean(gaps))
-    if len(gaps) >= 3:
-        half = float(special.stdtrit(len(gaps) - 1, 0.975)) * float(np.std(gaps, ddof=1)) / len(gaps) ** 0.5
-    else:
+    mean, low, high = of_repeats(np.array(gaps))
+    if len(gaps) < 3:
         widths = [(t["high"] - t["low"]).to_numpy() / 2 for t in (first, second)]
         half = float(np.sqrt((widths[0] ** 2 + widths[1] ** 2).mean()))
-    return gaps, mean - half, mean + half
+        low, high = mean - half, mean + half
+    return gaps, low, high
 
 
 if __name__ == "__main__":

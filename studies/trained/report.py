@@ -5,19 +5,19 @@ python studies/trained/report.py
 
 import argparse
 import math
-import statistics
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from scipy import stats
+import numpy as np
 from train_all import HERE, read_rows
 from trained_networks import NETWORKS
 
+from archlab.analysis.intervals import of_repeats
 from archlab.files import write_text
 from archlab.format import count
 
-__all__ = ["interval", "main"]
+__all__ = ["main"]
 
 _TRIO = ("msra_mhsa", "msra_split", "msra_cascade")
 _MADE = """# Networks trained at small scale
@@ -40,18 +40,9 @@ the chance of the draw alone is about ±1.4 points. `specs/` holds the networks,
 """
 
 
-def interval(values: list[float]) -> tuple[float, float] | None:
-    """The mean's 95 % interval over seeds (Student's t); None of one seed."""
-    if len(values) < 2:
-        return None
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
-    return statistics.fmean(values) - half, statistics.fmean(values) + half
-
-
 def _words(values: list[float]) -> str:
-    found = interval(values)
-    mean = f"{statistics.fmean(values):.2f}"
-    return mean if found is None else f"{mean} ({found[0]:.2f} to {found[1]:.2f})"
+    mean, low, high = of_repeats(np.array(values))
+    return f"{mean:.2f}" if math.isnan(low) else f"{mean:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
@@ -83,9 +74,9 @@ def _trio(rows: list[dict[str, Any]]) -> list[str]:
         if not seeds:
             continue
         gains = [tops[more, seed] - tops[less, seed] for seed in seeds]
-        found = interval(gains)
-        verdict = "one seed tells no direction" if found is None else "0 lies inside: no direction is shown"
-        if found is not None and found[0] * found[1] > 0:
+        _, low, high = of_repeats(np.array(gains))
+        verdict = "one seed tells no direction" if math.isnan(low) else "0 lies inside: no direction is shown"
+        if low * high > 0:
             verdict = "the direction holds over the seeds"
         lines.append(f"- `{more}` over `{less}`: {_words(gains)} points of top-1 on {len(seeds)} seeds; {verdict}.")
     return lines if len(lines) > 3 else []
