@@ -35,6 +35,8 @@ class AttentionMap:
     maps_PhRK: Tensor
 
 
+_AFTER_FOUR = ("need_weights", "attn_mask", "average_attn_weights", "is_causal")
+"""Arguments of torch's attention behind query, key, value and key_padding_mask."""
 _KINDS: dict[type[nn.Module], str] = {block: kind for kind, block in BLOCKS.items()}
 
 Note = Callable[[Tensor], None]
@@ -52,14 +54,12 @@ def attention_maps(module: nn.Module, x_BCHW: Tensor) -> list[AttentionMap]:
         PlanError: For a network without attention, or whose attention is of no known form.
     """
     found: list[AttentionMap] = []
+    parts = list(_outermost(module))
+    if not parts:
+        raise _none_known(module)
     with contextlib.ExitStack() as stack:
-        is_any = False
-        for path, part in _outermost(module):
-            note = _noted(found, path, part)
-            stack.enter_context(_listening(part, note))
-            is_any = True
-        if not is_any:
-            raise _none_known(module)
+        for path, part in parts:
+            stack.enter_context(_listening(part, _noted(found, path, part)))
         stack.enter_context(written_out())
         module(x_BCHW)
     return found
@@ -133,8 +133,9 @@ def _asks(note: Note) -> Callable[[Any, Any], None]:
 
 
 def _with_weights(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Make torch's attention give the weights of every head."""
-    return args[:4], {**kwargs, "need_weights": True, "average_attn_weights": False}
+    """Make torch's attention give the weights of every head, and keep what else it was asked."""
+    asked = dict(zip(_AFTER_FOUR, args[4:], strict=False)) | kwargs
+    return args[:4], {**asked, "need_weights": True, "average_attn_weights": False}
 
 
 def _none_known(module: nn.Module) -> PlanError:

@@ -74,6 +74,9 @@ class Conditions:
     `place` and `run` are where time is measured, or estimated; `data` are the images (None: generated ones) and
     `images` how many of them; `formula` is that of `head_similarity`; `knobs` are the knobs that `sensitivity` turns
     (none: all) and `proxy` its score; `keep` is the share of channels that `redundancy` keeps.
+
+    Raises:
+        PlanError: For fewer than two images, over which nothing has an interval.
     """
 
     place: Device | None = None
@@ -86,6 +89,17 @@ class Conditions:
     keep: float | None = None
     seed: int = 0
     on_progress: Callable[[str], object] = silent
+
+    def __post_init__(self) -> None:
+        if self.images < 2:
+            raise PlanError(
+                four_parts(
+                    "an interval over images needs more of them",
+                    given=f"images {self.images}",
+                    allowed="2 or more",
+                    do="leave images out to take 256",
+                )
+            )
 
     @property
     def data_name(self) -> str:

@@ -61,8 +61,9 @@ class Turn:
 
 
 def _kernel(block: BlockSpec) -> Scalar | None:
-    is_one = block.kernels is not None and len(block.kernels) == 1 and block.heads is None
-    return block.kernels[0] if is_one and block.kernels and block.kind != "fused_mbconv" else None
+    if block.kernels is None or len(block.kernels) != 1 or block.heads is not None or block.kind == "fused_mbconv":
+        return None
+    return block.kernels[0]
 
 
 def _heads(block: BlockSpec) -> Scalar | None:

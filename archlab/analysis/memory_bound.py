@@ -26,7 +26,7 @@ Source: Liu et al., EfficientViT (arXiv 2305.07027), §2.1 and fig. 2; Williams 
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,8 @@ def memory_bound(subject: Subject, conditions: Conditions) -> Finding:
         times = _estimated(trace, place)
     else:
         times = _profiled(module, trace, place, run, (run.batch, 3, side, side))
-    rows = split(trace.rows, times.kinds, times.ms, _roof(place, run), BYTES[run.precision])
+    roof = _roof(place, run)
+    rows = split(trace.rows, times.kinds, times.ms, roof, BYTES[run.precision])
     share, low, high = times.memory_share
     rows = rows.assign(
         memory_share=share,
@@ -100,7 +101,7 @@ def memory_bound(subject: Subject, conditions: Conditions) -> Finding:
         name="memory_bound",
         model=subject.name,
         rows=rows,
-        sentence=_sentence(subject.name, rows, times, _roof(place, run)),
+        sentence=_sentence(subject.name, rows, times, roof),
         draw=lambda: _figure(rows),
     )
 
@@ -168,7 +169,7 @@ def _estimated(trace: OpTrace, place: Device) -> _Times:
     return _times([sums], f"estimated:{Roofline.name}@{place.name}")
 
 
-def _by_kind(parts: Any) -> dict[str, float]:
+def _by_kind(parts: Iterable[tuple[str, float]]) -> dict[str, float]:
     sums: dict[str, float] = defaultdict(float)
     for kind, ms in parts:
         sums["copy" if kind == "view" else kind] += ms

@@ -68,7 +68,7 @@ class _Kept:
 def redundancy(subject: Subject, conditions: Conditions) -> Finding:
     """Prune a network by Taylor importance and count what each role keeps.
 
-    Without data the images are generated and labelled by the network itself.
+    Without data the images are generated and labelled by the network itself; images of data are taken in whole batches.
 
     Returns:
         One row per stage and role with `before`, `after`, `share` and its interval `low`, `high`, and sums: role `all`
@@ -143,13 +143,13 @@ def _gone(layout: Layout, scores: Tensor, keep: float) -> frozenset[int]:
 def _counts(layout: Layout, gone: frozenset[int]) -> _Counts:
     """Channels left by part of the network and role, with the sums over parts and over roles."""
     counts: Counter[_Key] = Counter()
-    quarters = _quarters(layout)
+    depth = _quartered(layout)
     for label in layout.labels():
         if label in gone:
             continue
         role = layout.roles[label]
-        part = str(layout.stages[label]) if quarters == 0 else f"quarter {layout.blocks[label] // quarters + 1}"
-        if role == "embedding" and quarters:
+        part = f"quarter {4 * layout.blocks[label] // depth + 1}" if depth else str(layout.stages[label])
+        if role == "embedding" and depth:
             part = _ALL
         counts.update({(part, role), (_ALL, role)})
         if role in _INSIDE:
@@ -157,10 +157,10 @@ def _counts(layout: Layout, gone: frozenset[int]) -> _Counts:
     return dict(sorted(counts.items(), key=lambda item: (item[0][0] == _ALL, item[0][0], _order(item[0][1]))))
 
 
-def _quarters(layout: Layout) -> int:
-    """Blocks in a quarter of a network of one stage; 0 for networks of several, or of fewer than four blocks."""
+def _quartered(layout: Layout) -> int:
+    """Blocks of a network of one stage, which is shown in quarters; 0 for several stages, or fewer than four blocks."""
     stages = layout.spec.stages
-    return math.ceil(stages[0].depth / 4) if len(stages) == 1 and stages[0].depth >= 4 else 0
+    return stages[0].depth if len(stages) == 1 and stages[0].depth >= 4 else 0
 
 
 def _order(role: str) -> int:

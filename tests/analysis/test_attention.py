@@ -44,6 +44,24 @@ def test_torchs_attention_inside_its_encoder() -> None:
 
 
 @torch.no_grad()
+def test_a_mask_without_a_name_is_kept() -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attend = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            later = torch.ones(16, 16, dtype=torch.bool).triu(1)
+            y: torch.Tensor = self.attend(x, x, x, None, False, later)[0]
+            return y
+
+    net = nn.Sequential(Tokens(), Masked()).eval()
+    (found,) = attention_maps(net, images())
+    assert (found.maps_PhRK.triu(1) == 0).all()
+    torch.testing.assert_close(found.maps_PhRK.sum(-1), torch.ones(2, 2, 16))
+
+
+@torch.no_grad()
 def test_archlabs_blocks_in_the_order_of_execution() -> None:
     bn = BlockSpec(kind="mhsa", width=8, heads=2, norm="bn", window=2)
     entry = BlockSpec(kind="patchify", width=8, stride=4, kernels=(4,), norm="bn")

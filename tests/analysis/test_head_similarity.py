@@ -102,6 +102,12 @@ def test_no_more_images_than_asked_for() -> None:
     assert set(found([1.0, 0.5], images=5).rows.images) == {5}
 
 
+@pytest.mark.parametrize("images", [1, 0, -3])
+def test_one_image_has_no_interval(images: int) -> None:
+    with pytest.raises(PlanError, match=rf"needs more of them; given: images {images}; allowed: 2 or more; leave"):
+        found([1.0, 0.5], images=images)
+
+
 def test_the_sentence_names_the_block_the_formula_and_the_trend() -> None:
     said = found([1.0, 0.9, 0.5]).sentence
     assert said.startswith(

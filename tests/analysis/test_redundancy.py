@@ -15,10 +15,10 @@ from archlab.training.dataset import Dataset
 SIDE, CLASSES, IMAGES = 32, 4, 48
 
 
-def network() -> Backbone:
+def network(layers: int = 4) -> Backbone:
     """A narrow DeiT with weights that leave no role without influence."""
     spec = FAMILIES["deit"].make(
-        resolution=SIDE, classes=CLASSES, patch=8, width=16, heads=2, attentions=4, ffns=4, expansion=2.0
+        resolution=SIDE, classes=CLASSES, patch=8, width=16, heads=2, attentions=layers, ffns=layers, expansion=2.0
     )
     module = build(spec, seed=2)
     generator = torch.Generator().manual_seed(0)
@@ -66,6 +66,20 @@ def test_rows_add_up_and_lie_in_their_intervals() -> None:
     assert (found.rows.low <= found.rows.high).all()
     assert "Of the channels of mine (random weights) 60 % are kept" in found.sentence
     assert found.plot().axes[0].get_ylabel() == "channels kept, %"
+
+
+def test_quarters_of_a_depth_that_four_does_not_divide() -> None:
+    """Six blocks, attention and FFN in turn: a quarter has one and a half, the second begins with block 2 of 0 to 5."""
+    rows = run(network(layers=3), keep=0.9).rows.set_index(["stage", "role"])
+    sizes = {key: int(rows.loc[key].before) for key in rows.index if key[0] != "all" and key[1] in ("qk", "ffn")}
+    assert sizes == {
+        ("quarter 1", "qk"): 16,
+        ("quarter 1", "ffn"): 32,
+        ("quarter 2", "qk"): 16,
+        ("quarter 3", "ffn"): 32,
+        ("quarter 3", "qk"): 16,
+        ("quarter 4", "ffn"): 32,
+    }
 
 
 def test_a_role_that_is_dead_goes_first() -> None:
