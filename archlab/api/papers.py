@@ -113,7 +113,7 @@ def reproduce(
     options = _options(device, {"runtime": runtime, "threads": threads})
     dataset = None if data is None else load_data(data)
     if train:
-        few = dataset if dataset is None or images is None else dataset.first(images, images)
+        few = None if dataset is None else dataset.first(images, images)
         _train(name, few, trained, epochs=epochs, seed=seed, tell=tell)
     folder = _folder(trained)
     bench = Bench(

@@ -113,11 +113,9 @@ def train(
         PlanError: If the data cannot be read, a number is out of range, or the training diverges.
         StudyError: If `out` holds another training.
     """
-    out = Path(out)
     target = resolve(model).at(resolution)
     spec = _spec_of(model, target.spec)
-    dataset = load_data(data, side=target.resolution)
-    dataset = dataset if images is None else dataset.first(images)
+    dataset = load_data(data, side=target.resolution).first(images)
     spec = spec.replace(classes=dataset.classes)
     check(spec)
     plan = TrainPlan(
@@ -133,9 +131,9 @@ def train(
     module = build(spec, seed=seed)
     if weights is not None:
         weights_file.load(module, Path(weights), family=target.family)
-    spec_path = _write_spec(spec, out)
+    spec_path = _write_spec(spec, Path(out))
     with show_training() as show:
-        result = train_module(module, dataset, plan, out=out, on_progress=show)
+        result = train_module(module, dataset, plan, out=Path(out), on_progress=show)
     if not result.is_finished:
         sys.stderr.write(f"stopped in epoch {len(result.metrics) + 1} of {epochs}; the same call goes on from there\n")
     return Training(model, spec, spec_path, result)

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from archlab.errors import PlanError, four_parts
+
 __all__ = ["Dataset", "Images", "Labels", "Split", "to_input"]
 
 Images: TypeAlias = npt.NDArray[np.uint8]
@@ -54,8 +56,17 @@ class Dataset:
             total.update(np.ascontiguousarray(array).data)
         return total.hexdigest()
 
-    def first(self, count: int, val_count: int | None = None) -> "Dataset":
-        """The same set with its first `count` images for training and `val_count` for scoring (None: all)."""
+    def first(self, count: int | None, val_count: int | None = None) -> "Dataset":
+        """The same set with its first `count` images for training and `val_count` for scoring (None: all).
+
+        Raises:
+            PlanError: For a number below 1.
+        """
+        for number in (count, val_count):
+            if number is not None and number < 1:
+                raise PlanError(
+                    four_parts("so few images are none", given=number, allowed="1 or more", do="ask for more images")
+                )
         return dataclasses.replace(
             self,
             images=self.images[:count],

@@ -199,3 +199,10 @@ def test_the_first_images() -> None:
     assert len(few.val_labels) == 5
     assert len(data.first(10).val_labels) == 180
     assert few.digest != data.digest
+    assert data.first(None).digest == data.digest
+
+
+@pytest.mark.parametrize("counts", [(0, None), (-3, 5), (5, 0)])
+def test_no_images_are_refused(counts: tuple[int, int | None]) -> None:
+    with pytest.raises(PlanError, match=r"so few images are none; given: (0|-3); allowed: 1 or more; ask for more"):
+        load_data("digits").first(*counts)
