@@ -1,11 +1,9 @@
 """How long does a spec take? From spec to milliseconds, measured where the device answers, else estimated."""
 
-from archlab.api.patience import patiently
+from archlab.api.timing import timed
 from archlab.cost.trace import trace
-from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import device as find_device
 from archlab.device.catalog import run_for
-from archlab.device.measure import measure
 from archlab.latency import PREDICTORS, predictor_for
 from archlab.model.build import build
 from archlab.model.deploy import fold
@@ -30,17 +28,8 @@ class Clock:
         return self._known[spec.digest]
 
     def _measured(self, spec: ArchSpec) -> float:
-        module, side = fold(build(spec)), spec.resolution
-        found = patiently(
-            lambda: measure(
-                module,
-                self.place,
-                self.run,
-                input_shape=(self.run.batch, 3, side, side),
-                digest=spec.digest,
-                cache=MeasurementCache(),
-            )
-        ).summary()
+        module = fold(build(spec))
+        found = timed(module, self.place, self.run, side=spec.resolution, digest=spec.digest).summary()
         self.source = str(found["source"])
         return float(found["median_ms"])
 

@@ -13,12 +13,13 @@ from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import Device, RunSpec, run_for
 from archlab.device.catalog import device as find_device
 from archlab.device.measure import measure as measure_module
+from archlab.device.measurement import Measurement
 from archlab.device.power import LOOP_S
 from archlab.latency import PREDICTORS, predictor_for
 from archlab.model.deploy import deploy
 from archlab.model.export import graph_hash, to_onnx
 
-__all__ = ["deployed", "digest_of", "measure", "measure_rows"]
+__all__ = ["deployed", "digest_of", "measure", "measure_rows", "timed"]
 
 PREDICTOR = "roofline"
 _POWER = ("power_w", "idle_power_w", "energy_mj")
@@ -88,19 +89,23 @@ def digest_of(target: Target, batch: int = 1) -> str:
     return graph_hash(to_onnx(target.build().eval(), (batch, 3, side, side)))[:12]
 
 
+def timed(module: nn.Module, place: Device, run: RunSpec, *, side: int, digest: str | None) -> Measurement:
+    """Measure a network as it stands, or take what is known of it; a link that breaks meanwhile is waited for.
+
+    Args:
+        module: The network as it shall run.
+        place: A device that can be reached.
+        run: How to run.
+        side: Of the input, in pixels.
+        digest: Name of the network in the answer; None takes the hash of its graph.
+    """
+    shape, cache = (run.batch, 3, side, side), MeasurementCache()
+    return patiently(lambda: measure_module(module, place, run, input_shape=shape, digest=digest, cache=cache))
+
+
 def _measured(target: Target, place: Device, run: RunSpec) -> dict[str, Any]:
-    side = target.resolution
-    module = deployed(target)
-    found = patiently(
-        lambda: measure_module(
-            module,
-            place,
-            run,
-            input_shape=(run.batch, 3, side, side),
-            digest=target.spec.digest if target.spec else None,
-            cache=MeasurementCache(),
-        )
-    )
+    digest = target.spec.digest if target.spec else None
+    found = timed(deployed(target), place, run, side=target.resolution, digest=digest)
     row = found.summary()
     power = {name: found.environment.get(name) for name in _POWER} if run.power_s else {}
     doubt = found.environment.get("doubt")
