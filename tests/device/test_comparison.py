@@ -10,7 +10,7 @@ from archlab.device.catalog import RunSpec, device
 from archlab.device.comparison import Comparison, compare, paired
 from archlab.device.measure import workload
 from archlab.device.measurement import Samples
-from archlab.errors import DeviceUnreachable
+from archlab.errors import DeviceError, DeviceUnreachable
 
 A_MS, B_MS = 3.0, 2.0
 
@@ -76,6 +76,22 @@ def test_two_networks_on_a_fake_device(make_backend: Any) -> None:
     assert found.ratio == 1.0
     assert found.verdict == "level"
     assert [handle.is_closed for handle in backend.handles] == [True, True]
+
+
+def test_what_was_made_ready_is_closed_when_the_other_cannot_be(make_backend: Any) -> None:
+    backend = make_backend(lambda i: (2.0, 2.0, 0))
+    first = backend.prepare
+
+    def once(*asked: Any) -> Any:
+        if backend.handles:
+            raise DeviceError("no room")
+        return first(*asked)
+
+    backend.prepare = once
+    work = workload(nn.Conv2d(3, 4, 3), RunSpec(), (1, 3, 8, 8))
+    with pytest.raises(DeviceError, match="no room"):
+        compare(work, work, device("cpu"), RunSpec(), backends={"ort": backend})
+    assert [handle.is_closed for handle in backend.handles] == [True]
 
 
 def test_a_device_that_is_estimated_compares_nothing() -> None:

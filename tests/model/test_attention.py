@@ -8,35 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from archlab.model.block import Block
-from archlab.model.build import build_layer
-from archlab.spec import BlockSpec
+from tests.model.test_block_maths import SIDE, WIDTH, conv_bn, image, made
 
-WIDTH, SIDE, BATCH = 12, 6, 2
+BATCH = 2
 N = SIDE * SIDE
-
-
-@torch.no_grad()
-def made(**fields: Any) -> tuple[Any, dict[str, Tensor]]:
-    """A block with random weights and statistics, and its tensors by name."""
-    block: Block = build_layer(BlockSpec(width=WIDTH, **fields), WIDTH, SIDE, device="cpu")
-    generator = torch.Generator().manual_seed(3)
-    for name, tensor in block.state_dict().items():
-        if tensor.is_floating_point():
-            low = 0.5 if name.endswith("running_var") else -0.6
-            tensor.copy_(torch.rand(tensor.shape, generator=generator) * 1.2 + low)
-    return block.eval(), block.state_dict()
-
-
-def image() -> Tensor:
-    return torch.randn(BATCH, WIDTH, SIDE, SIDE, generator=torch.Generator().manual_seed(4))
-
-
-def conv_bn(x: Tensor, t: dict[str, Tensor], name: str, groups: int = 1) -> Tensor:
-    weight = t[f"{name}.conv.weight"]
-    mean, var = t[f"{name}.norm.running_mean"], t[f"{name}.norm.running_var"]
-    y = F.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=groups)
-    return F.batch_norm(y, mean, var, t[f"{name}.norm.weight"], t[f"{name}.norm.bias"], eps=1e-5)
 
 
 def weights(q: Tensor, k: Tensor) -> Tensor:
