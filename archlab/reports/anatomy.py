@@ -13,11 +13,13 @@ from archlab.spec import ArchSpec, BlockSpec, StageSpec
 __all__ = ["Anatomy", "Chip", "Piece", "Repeat", "StageRow", "dissect", "layers", "role_of"]
 
 _ROLES = {
-    "convolution": {"convnext", "dw", "dsconv", "mbconv", "fused_mbconv", "resconv"}
-    | {"bottleneck", "dw_bottleneck", "dw_first", "dw_lean"},
+    "convolution": {
+        "convnext", "dw", "dsconv", "mbconv", "fused_mbconv", "resconv", "bottleneck", "dw_bottleneck", "dw_first",
+        "dw_lean",
+    },
     "attention": {"sdta", "cga", "split", "msla", "mhsa", "wmsa", "swmsa"},
     "feed-forward": {"ffn"},
-}
+}  # fmt: skip
 _LONGEST = 8
 """Layers of the longest pattern that is looked for; a block of EfficientViT-MSRA has 5."""
 _OPS = {

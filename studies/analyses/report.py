@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from archlab import figures
-from archlab.analysis.intervals import of_repeats
+from archlab.analysis.intervals import of_repeats, share_text
 from archlab.figures import Line, LinePoint, draw_lines
 
 HERE = Path("studies/analyses")
@@ -72,7 +72,7 @@ def _heads(rows: pd.DataFrame) -> str:
 
 
 def _late(rows: pd.DataFrame) -> str:
-    """Claim: the heads of late blocks are the most alike."""
+    """Claim: the heads of late blocks are the most alike. Judged over seeds; over images where there is one seed."""
     text = ["### Verdict: are late blocks the most alike?\n"]
     for net in ("swin", "deit"):
         own = _mean(rows, net)
@@ -80,12 +80,15 @@ def _late(rows: pd.DataFrame) -> str:
             text.append(f"- {net}: *needs compute* (not trained).")
             continue
         first = own.groupby("seed").first()
-        ups, downs = int((first.late_low > 0).sum()), int((first.late_high < 0).sum())
+        ups = int((first.late_low > 0).sum())
+        low, high = first.late_low.iloc[0], first.late_high.iloc[0]
+        if len(first) > 1:
+            _, low, high = of_repeats(np.array(list(first.late_less_early)))
         blocks = own.groupby("block")[["flatness", "similarity"]].mean()
         third = max(1, len(blocks) // 3)
         early, later = blocks.iloc[:third].mean(), blocks.iloc[-third:].mean()
         seeds = f"{len(first)} seed{'s' if len(first) > 1 else ''}"
-        word = "yes" if ups == len(first) else "no, the other way round" if downs == len(first) else "not settled"
+        word = "yes" if low > 0 else "no, the other way round" if high < 0 else "not settled"
         text.append(
             f"- {net}, {seeds}: **{word}**; last third less first third {_over_seeds(first.late_less_early)}, above 0 "
             f"beyond its interval over images in {ups} of {len(first)}. From the first third to the last, flatness "
@@ -169,8 +172,7 @@ def _ends(rows: pd.DataFrame, column: str, ends: str) -> str:
 
 
 def _share(row: dict[str, Any]) -> str:
-    share, low, high = (100 * row[name] for name in ("memory_share", "memory_low", "memory_high"))
-    return f"{share:.1f} % ({low:.1f} to {high:.1f})"
+    return share_text((row["memory_share"], row["memory_low"], row["memory_high"]))
 
 
 def _over_seeds(values: "pd.Series[float]") -> str:

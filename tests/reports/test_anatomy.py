@@ -4,7 +4,8 @@ import pytest
 
 from archlab.cost.count import count
 from archlab.cost.trace import trace
-from archlab.reports.anatomy import dissect, layers
+from archlab.model.blocks import BLOCKS
+from archlab.reports.anatomy import dissect, layers, role_of
 from archlab.spec import ArchSpec, BlockSpec, HeadSpec, StageSpec
 
 ENTRY = BlockSpec(kind="patchify", width=8, stride=4, kernels=(4,), norm="bn")
@@ -97,3 +98,8 @@ def test_without_times_there_are_no_latency_shares() -> None:
     anatomy = dissect(SPEC, count(trace(SPEC)))
     assert not anatomy.is_timed
     assert all(piece.latency_share is None for piece in anatomy.operators)
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_what_has_attention_maps_is_attention(kind: str) -> None:
+    assert (role_of(kind) == "attention") == hasattr(BLOCKS[kind], "attention_maps")
