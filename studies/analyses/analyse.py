@@ -64,6 +64,7 @@ def heads(trained: Path, data: str) -> None:
             rows = found.rows.assign(net=net, seed=int(seed))
             known = pd.concat([known, rows], ignore_index=True)
             _say(net, int(seed), f"head_similarity {formula}", found.sentence)
+        known = known.sort_values(["net", "seed"], kind="stable")
         write_text(HEADS, known.to_csv(index=False))
 
 
