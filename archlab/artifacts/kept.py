@@ -56,9 +56,9 @@ def kept(bench: Bench, net: str) -> tuple[Kept, ...] | Lack:
     if bench.folder is None:
         return lack
     files = {
-        int(seed): file
+        int(number): file
         for file in (bench.folder / "weights").glob(f"{net}-*.safetensors")
-        if (seed := file.stem.removeprefix(f"{net}-")).isdecimal()
+        if (number := file.stem.removeprefix(f"{net}-")).isdecimal()
     }
     path = bench.folder / "specs" / f"{net}.yaml"
     if not files or not path.is_file():

@@ -6,12 +6,11 @@ finds it. What is trained already is not trained again.
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from archlab.artifacts.artifact import Artifact
-from archlab.artifacts.trained import RESULTS
+from archlab.artifacts.trained import RESULTS, table
 from archlab.errors import PlanError, four_parts
 from archlab.files import write_text
 from archlab.model.build import build
@@ -58,7 +57,7 @@ def train_small(
                 do="leave train out",
             )
         )
-    rows = _rows(folder)
+    rows = table(folder)
     for setting, spec in artifact.small.items():
         small = spec.replace(classes=dataset.classes)
         key = (small.digest, dataset.name, str(len(dataset.images)), str(epochs), str(seed))
@@ -69,7 +68,7 @@ def train_small(
         _write(folder, rows)
 
 
-def _trained(setting: str, spec: ArchSpec, dataset: Dataset, folder: Path, *, epochs: int, seed: int) -> dict[str, Any]:
+def _trained(setting: str, spec: ArchSpec, dataset: Dataset, folder: Path, *, epochs: int, seed: int) -> dict[str, str]:
     plan = TrainPlan(resolution=spec.resolution, epochs=epochs, batch=_BATCH, warmup_epochs=0.5, seed=seed)
     out = folder / "runs" / f"{spec.digest}-{dataset.digest}-{len(dataset.images)}-{epochs}-{seed}"
     result = train(build(spec, seed=seed), dataset, plan, out=out)
@@ -90,15 +89,7 @@ def _trained(setting: str, spec: ArchSpec, dataset: Dataset, folder: Path, *, ep
     return {name: str(value) for name, value in values.items()}
 
 
-def _rows(folder: Path) -> list[dict[str, Any]]:
-    path = folder / RESULTS
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def _write(folder: Path, rows: list[dict[str, Any]]) -> None:
+def _write(folder: Path, rows: Sequence[Mapping[str, str]]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys([*COLUMNS, *rows[0]])), lineterminator="\n")
     writer.writeheader()

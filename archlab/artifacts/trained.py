@@ -13,7 +13,7 @@ from archlab.artifacts.rows import NEEDS_COMPUTE, Lack, small_scale
 from archlab.errors import StudyError, four_parts
 from archlab.spec import ArchSpec
 
-__all__ = ["RESULTS", "Trained", "read", "score"]
+__all__ = ["RESULTS", "Trained", "read", "score", "table"]
 
 RESULTS = "results.csv"
 _CLASSES = (10, 50, 100, 200, 1000)
@@ -36,24 +36,28 @@ class Trained:
     classes: int | None = None
 
 
+def table(folder: Path) -> list[dict[str, str]]:
+    """The rows of a folder's `results.csv` as they stand there; none where there is no such file."""
+    path = folder / RESULTS
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def read(folder: Path) -> tuple[Trained, ...]:
     """Read a folder's `results.csv`; nothing where there is none.
 
     Raises:
         StudyError: If a column is missing or holds no number.
     """
-    path = folder / RESULTS
-    if not path.is_file():
-        return ()
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
     try:
-        return tuple(_trained(row) for row in rows)
+        return tuple(_trained(row) for row in table(folder))
     except (KeyError, ValueError, TypeError) as error:
         raise StudyError(
             four_parts(
-                f"{path.name} of the trained networks cannot be read",
-                given=f"{path}: {error}",
+                f"{RESULTS} of the trained networks cannot be read",
+                given=f"{folder / RESULTS}: {error}",
                 allowed=f"columns {', '.join(_COLUMNS)}",
                 do="write it again with the study's own command",
             )
