@@ -154,31 +154,25 @@ def _msla(knobs: StageKnobs) -> Blocks:
 
 
 def _mhsa(knobs: StageKnobs) -> Blocks:
-    mixer = BlockSpec(
-        kind="mhsa",
-        width=knobs.width,
-        heads=knobs.whole("heads"),
-        key_dim=knobs.whole("key_dim"),
-        value_dim=_value_dim(knobs),
-        position="bias" if knobs.position else None,
-        norm=knobs.norm,
-    )
-    ffn = BlockSpec(kind="ffn", width=knobs.width, hidden=knobs.hidden, norm=knobs.norm, act=knobs.act)
-    return mixer, *(ffn,) * knobs.whole("ffns")
+    return _softmax(knobs, "mhsa", knobs.norm, window=None)
 
 
 def _wmsa(knobs: StageKnobs) -> Blocks:
+    return _softmax(knobs, "wmsa", "ln", window=knobs.window)
+
+
+def _softmax(knobs: StageKnobs, kind: str, norm: str, *, window: int | None) -> Blocks:
     mixer = BlockSpec(
-        kind="wmsa",
+        kind=kind,
         width=knobs.width,
         heads=knobs.whole("heads"),
         key_dim=knobs.whole("key_dim"),
         value_dim=_value_dim(knobs),
-        window=knobs.window,
+        window=window,
         position="bias" if knobs.position else None,
-        norm="ln",
+        norm=norm,
     )
-    ffn = BlockSpec(kind="ffn", width=knobs.width, hidden=knobs.hidden, norm="ln", act=knobs.act)
+    ffn = BlockSpec(kind="ffn", width=knobs.width, hidden=knobs.hidden, norm=norm, act=knobs.act)
     return mixer, *(ffn,) * knobs.whole("ffns")
 
 
