@@ -70,7 +70,7 @@ def main() -> None:
     root = Path(os.environ.get("ARCHLAB_DATA") or "none")
     out.mkdir(parents=True, exist_ok=True)
     for name, (folder, scored, read) in SETS.items():
-        if not (root / folder).is_dir():
+        if not all(any((root / folder).glob(f"{split}-*.npz")) for split in ("train", scored)):
             sys.stderr.write(f"{name}: no shards in {root / folder}; set ARCHLAB_DATA\n")
             continue
         images, labels = join(root / folder, "train", read)
