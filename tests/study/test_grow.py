@@ -63,10 +63,10 @@ def test_a_grown_network_fills_the_budget_by_its_multiply_adds() -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_a_grown_network_is_larger_in_multiply_adds_and_no_smaller_in_parameters(seed: int) -> None:
     found = grown(SPACE, [record(9.6)], PLAN, cost, random.Random(seed))
-    if found is not None:
-        child = cost(SPACE.decode(found[0]))
-        assert child.macs > cost(SPEC).macs
-        assert child.params >= cost(SPEC).params
+    assert found is not None
+    child = cost(SPACE.decode(found[0]))
+    assert child.macs > cost(SPEC).macs
+    assert child.params >= cost(SPEC).params
 
 
 def test_nothing_grows_from_nothing() -> None:
