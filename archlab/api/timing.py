@@ -21,7 +21,6 @@ from archlab.model.export import graph_hash, to_onnx
 
 __all__ = ["deployed", "digest_of", "measure", "measure_rows", "timed"]
 
-PREDICTOR = "roofline"
 _POWER = ("power_w", "idle_power_w", "energy_mj")
 
 

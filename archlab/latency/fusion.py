@@ -192,8 +192,8 @@ class _Fuser:
             core.scale |= row.op in _SCORE_SCALES and len(row.inputs) > 1
         for i in (*before, softmax, *after):
             self._cores[i] = core
-        self._absorb_operands(before[-1], core)
-        self._absorb_operands(after[-1], core)
+        self._absorb_operands(before[-1])
+        self._absorb_operands(after[-1])
         users = self._users[after[-1]]
         if len(users) == 1 and self._rows[users[0]].op == "clone":
             self._alias(users[0])
@@ -227,7 +227,7 @@ class _Fuser:
                 return None
         return None
 
-    def _absorb_operands(self, product: int, core: Group) -> None:
+    def _absorb_operands(self, product: int) -> None:
         """Rearrangements and plain scalings of an operand happen while the kernel reads it."""
         for source in self._rows[product].sources:
             at = source
