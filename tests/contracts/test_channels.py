@@ -7,7 +7,7 @@ from archlab.model.build import build_layer
 from archlab.model.channels import Channels, Labels
 from archlab.pruning.groups import ROLES
 from archlab.spec import BlockSpec
-from tests.contracts.test_blocks import CASES, SIDE, WIDTH
+from tests.contracts.examples import CASES, SIDE, WIDTH
 
 
 class Drawn:
