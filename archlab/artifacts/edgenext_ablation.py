@@ -5,7 +5,7 @@ on small images: they can tell a direction, never ImageNet's percentages. The ta
 accessible copy, so no value of the paper stands beside ours, and the verdicts rest on what its text says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from archlab.artifacts.artifact import Artifact
 from archlab.artifacts.bench import Bench, of_spec
@@ -15,7 +15,7 @@ from archlab.families import edgenext, published
 from archlab.families.knobs import Scalar
 from archlab.spec import ArchSpec
 
-__all__ = ["LATENCY", "TOP1", "Knobs", "ablation", "real_of", "small_of"]
+__all__ = ["LATENCY", "TOP1", "Knobs", "ablation", "real_of", "rows_of", "small_of"]
 
 LATENCY, TOP1 = "latency", "top1"
 _SMALL_SIDE, _SMALL_CLASSES = 64, 50
@@ -44,30 +44,32 @@ def _small(knobs: Knobs) -> ArchSpec:
     return edgenext.make(**{**small.axes, "resolution": _SMALL_SIDE, "classes": _SMALL_CLASSES, **turned})
 
 
-def ablation(table: int, title: str, settings: Mapping[str, Knobs], *checks: Check) -> Artifact:
-    """The artifact of a table: every setting is counted and timed, and scored where its small network is trained.
+def ablation(
+    table: int, title: str, settings: Mapping[str, Knobs], compute: Callable[[Bench], tuple[Row, ...]], *checks: Check
+) -> Artifact:
+    """The artifact of a table.
 
     Args:
         table: Its number in the paper.
         title: What it shows.
         settings: Its rows, and the knobs that are turned in each.
+        compute: Gives the rows.
         *checks: What the paper's text says of it.
     """
-    small = small_of(settings)
     return Artifact(
         name=f"edgenext_table{table}",
         source=f"EdgeNeXt (arXiv 2206.10589), Table {table}: {title}",
         needs="networks trained at small scale for the accuracies; a device for the latencies",
-        compute=lambda bench: _rows(bench, settings, small),
+        compute=compute,
         checks=checks,
-        small=small,
+        small=small_of(settings),
     )
 
 
-def _rows(bench: Bench, settings: Mapping[str, Knobs], small: Mapping[str, ArchSpec]) -> tuple[Row, ...]:
-    """Parameters, multiply-adds, latency and accuracy of each setting."""
+def rows_of(bench: Bench, settings: Mapping[str, Knobs]) -> tuple[Row, ...]:
+    """Parameters, multiply-adds and latency of each setting, and its accuracy where its small network is trained."""
     nets = {setting: of_spec(real_of(knobs)) for setting, knobs in settings.items()}
-    times = bench.times(nets)
+    times, small = bench.times(nets), small_of(settings)
     rows = []
     for setting, net in nets.items():
         costs = counted(net.costs(), "counted at 256 px")
