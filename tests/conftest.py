@@ -1,8 +1,10 @@
 """No test reads or writes the devices of the person who runs it, their calibrations or their measurements."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 
 @pytest.fixture(autouse=True)
@@ -27,3 +29,12 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "own-cache" / "measurements.sqlite"
     monkeypatch.setenv("ARCHLAB_CACHE", str(path))
     return path
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums of networks come out the same on one thread, and small ones sooner."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -1,7 +1,6 @@
 """Every kind of block keeps the same promises: joining the table BLOCKS is being tested here."""
 
 import dataclasses
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -17,17 +16,11 @@ from archlab.model.residual import ThreeLayers
 from archlab.spec import BlockSpec
 from tests.contracts.examples import CASES, EXAMPLES, SIDE, WIDTH
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ATTENTION = {kind for kind, block in BLOCKS.items() if hasattr(block, "attention_maps")}
 GROUPED = {"cga", "split"}
 """Kinds that attend head by head."""
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def role(spec: BlockSpec) -> str:

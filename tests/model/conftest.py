@@ -1,6 +1,6 @@
 """What the tests of networks share: one thread, and weights under which every parameter matters to the logits."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,11 +10,8 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _always_one_thread(one_thread: None) -> None:
+    """Every test of networks."""
 
 
 @pytest.fixture

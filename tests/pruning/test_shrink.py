@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +16,8 @@ from archlab.pruning.importance import random, taylor
 from archlab.pruning.shrink import Keep, Macs, Pruned, Target, kept_rows, prune
 from archlab.spec import ArchSpec
 from tests.pruning.oracle import masked, randomise
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIDE = 64
 OWNED = {"qk", "q", "kv", "qkv", "v"}
@@ -55,14 +56,6 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "swin": ("swin", {**SWIN, "attentions_2": 2, "window": 3}),
 }
 """Name → family and knobs of a small network; together they hold every kind of layer that a family makes."""
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from archlab.training.plan import TrainPlan
 from archlab.training.progress import TrainProgress, TrainResult
 from archlab.training.scoring import evaluate
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 STAGE = StageSpec(
     entry=BlockSpec(kind="overlap_stem", width=16, stride=4, kernels=(3, 3), norm="bn", act="relu"),
     blocks=(
@@ -35,14 +37,6 @@ PLAN: dict[str, Any] = {"resolution": 16, "epochs": 2, "batch": 32, "mixup": 0.2
 
 class Killed(Exception):  # noqa: N818 - a stand-in for the end of a process
     pass
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
