@@ -27,7 +27,6 @@ from archlab.training.data import load_data
 from archlab.training.dataset import Dataset
 from archlab.training.loop import train
 from archlab.training.plan import TrainPlan
-from archlab.training.progress import TrainResult
 from archlab.training.scoring import evaluate
 
 __all__ = ["Pruning", "prune"]
@@ -117,14 +116,13 @@ def prune(
     found = prune_module(spec, module, _importance(criterion, batches, seed), target)
     spec_path, weights_path = folder / "spec.yaml", folder / "weights.safetensors"
     write_text(spec_path, spec_yaml(found.spec))
-    facts: dict[str, Any] = {"spec": str(spec_path), "weights": str(weights_path)}
-    facts |= _sizes(spec, found.spec) | {"top1": _scores(dataset, images, module, found.module)}
-    if clock is not None:
-        facts["latency"] = _latency(clock, spec, found.spec)
-    tuned = _finetune(found, dataset, folder, finetune_epochs, seed)
-    facts["is_finished"] = tuned is None or tuned.is_finished
-    if tuned is not None:
-        facts["top1"]["finetuned"] = tuned.top1
+    held_out = dataset.first(1, images)
+    top1 = {"before": _top1(module, held_out), "after": _top1(found.module, held_out)}
+    facts: dict[str, Any] = {"spec": str(spec_path), "weights": str(weights_path), "top1": top1}
+    facts |= _sizes(spec, found.spec) | _latency(clock, spec, found.spec)
+    facts["is_finished"] = _finetuned(found, dataset, folder, finetune_epochs, seed)
+    if finetune_epochs:
+        top1["finetuned"] = _top1(found.module, held_out)
     save_safetensors(found.module.cpu(), weights_path)
     answer = Pruning(model, found, folder, facts)
     write_text(folder / "kept.csv", answer.kept.to_csv(index=False))
@@ -206,20 +204,23 @@ def _sizes(before: ArchSpec, after: ArchSpec) -> dict[str, Any]:
     }
 
 
-def _scores(dataset: Dataset, images: int, before: Backbone, after: Backbone) -> dict[str, float]:
-    """Share of right answers (%) on the first held-out images, with all channels and with those that are kept."""
-    held_out = dataset.first(1, images)
-    side = before.spec.resolution
-    return {"before": evaluate(before, held_out, side)[1], "after": evaluate(after, held_out, side)[1]}
+def _top1(module: Backbone, held_out: Dataset) -> float:
+    """Share of right answers (%)."""
+    return evaluate(module, held_out, module.spec.resolution)[1]
 
 
-def _latency(clock: Clock, before: ArchSpec, after: ArchSpec) -> dict[str, Any]:
-    return {"before_ms": clock(before), "after_ms": clock(after), "device": clock.place.name, "source": clock.source}
+def _latency(clock: Clock | None, before: ArchSpec, after: ArchSpec) -> dict[str, Any]:
+    """What was timed, if anything was."""
+    if clock is None:
+        return {}
+    times = {"before_ms": clock(before), "after_ms": clock(after)}
+    return {"latency": {**times, "device": clock.place.name, "source": clock.source}}
 
 
-def _finetune(found: Pruned, dataset: Dataset, folder: Path, epochs: int, seed: int) -> TrainResult | None:
+def _finetuned(found: Pruned, dataset: Dataset, folder: Path, epochs: int, seed: int) -> bool:
+    """Train the pruned network in place; False where an interrupt ended that."""
     if epochs == 0:
-        return None
+        return True
     plan = TrainPlan(resolution=found.spec.resolution, epochs=epochs, seed=seed, lr=_FINETUNE_LR)
     with show_training() as show:
-        return train(found.module, dataset, plan, out=folder / "finetune", on_progress=show)
+        return train(found.module, dataset, plan, out=folder / "finetune", on_progress=show).is_finished

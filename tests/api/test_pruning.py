@@ -1,8 +1,12 @@
 """al.prune and archlab prune: files, keys, targets, refusals, and a result that every other call takes."""
 
+import contextlib
 import json
+import os
+import signal
 import statistics
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,11 +14,15 @@ import torch
 import yaml
 
 import archlab as al
+from archlab.api import pruning
 from archlab.api.exporting import spec_yaml
 from archlab.cli import main
 from archlab.errors import PlanError, SpecError, UnknownNameError
 from archlab.families import FAMILIES
 from archlab.spec import ArchSpec
+from archlab.training.data import load_data
+from archlab.training.progress import TrainProgress
+from archlab.training.scoring import evaluate
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -77,8 +85,26 @@ def test_fine_tuning_trains_what_was_pruned(
     assert (tmp_path / "finetune/metrics.csv").is_file()
     tuned = al.create(answer["spec"], weights=tmp_path / "finetune/weights.safetensors")
     kept = al.create(answer["spec"], weights=answer["weights"])
+    assert answer["top1"]["finetuned"] == evaluate(kept, load_data("digits").first(1, 8), 32)[1]
     pairs = zip(tuned.state_dict().values(), kept.state_dict().values(), strict=True)
     assert all(torch.equal(left, right) for left, right in pairs)
+
+
+def test_an_interrupted_fine_tuning_shows_what_there_is(
+    spec_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextlib.contextmanager
+    def interrupting() -> Iterator[Callable[[TrainProgress], None]]:
+        yield lambda told: os.kill(os.getpid(), signal.SIGINT) if told.step == 1 else None
+
+    words = ["prune", str(spec_file), "--data", "digits", "--out", str(tmp_path), "--finetune-epochs", "1"]
+    monkeypatch.setattr(pruning, "show_training", interrupting)
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--images", "8"])
+    assert ended.value.code == 130
+    told = capsys.readouterr()
+    assert "finetuned" in told.out
+    assert "run the same command again" in told.err
 
 
 def test_impossible_requests_are_told_apart(spec_file: Path, tmp_path: Path) -> None:
