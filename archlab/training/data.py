@@ -157,8 +157,15 @@ def _folder(path: Path, side: int) -> Dataset:
         if not set(held) <= set(names):
             given = ", ".join(sorted(set(held) - set(names))[:3])
             _refuse("val has classes that train lacks", given, "the classes of train", "rename or remove them")
-        return _dataset(str(path), *_read(path / "train", names, side), *_read(path / "val", names, side))
+        train, val = (_mixed(*_read(path / split, names, side)) for split in ("train", "val"))
+        return _dataset(str(path), *train, *val)
     return _split(str(path), *_read(path, _class_names(path), side))
+
+
+def _mixed(images: Images, labels: Labels) -> tuple[Images, Labels]:
+    """In an order in which the first images are not all of one class."""
+    order = np.random.default_rng(_SPLIT_SEED).permutation(len(images))
+    return images[order], labels[order]
 
 
 def _class_names(path: Path) -> list[str]:

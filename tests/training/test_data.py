@@ -108,10 +108,24 @@ def test_folder_with_its_own_split(tmp_path: Path) -> None:
         for name in ("a", "b"):
             (tmp_path / split / name).mkdir(parents=True)
             for i in range(count):
-                Image.new("L", (8, 8), 10 * i).save(tmp_path / split / name / f"{i}.jpg")
+                shade = 10 * i + (100 if name == "b" else 0)
+                Image.new("L", (8, 8), shade).save(tmp_path / split / name / f"{i}.jpg")
     data = load_data(tmp_path, side=8)
-    assert data.labels.tolist() == [0, 0, 0, 1, 1, 1]
-    assert data.val_labels.tolist() == [0, 0, 1, 1]
+    for images, labels, wanted in (
+        (data.images, data.labels, [(0, 0), (0, 10), (0, 20), (1, 100), (1, 110), (1, 120)]),
+        (data.val_images, data.val_labels, [(0, 0), (0, 10), (1, 100), (1, 110)]),
+    ):
+        assert sorted(zip(labels.tolist(), images[:, 0, 0, 0].tolist(), strict=True)) == wanted
+
+
+def test_the_first_images_of_a_folder_are_of_all_classes(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        for name in ("a", "b", "c"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for i in range(10):
+                Image.new("L", (4, 4), i).save(tmp_path / split / name / f"{i}.png")
+    few = load_data(tmp_path, side=4).first(12, 12)
+    assert set(few.labels.tolist()) == set(few.val_labels.tolist()) == {0, 1, 2}
 
 
 def refuse(data: str | Path) -> str:
