@@ -26,7 +26,7 @@ FLOORS = {
 
 GATES = {
     "optuna": {"study/engine.py"},
-    "torch_pruning": {"pruning/crosscheck.py"},
+    "torch_pruning": {"pruning/graph.py"},
     "fvcore": {"cost/crosscheck.py"},
     "pynvml": {"device/nvml.py"},
     "timm": {"model/timm_gate.py"},

@@ -5,7 +5,9 @@ is left (0.7 by default). What each role keeps then says where the network is re
 inner width of feed-forward parts, the embedding, whole heads. Each share stands with the interval of 95 % over the
 batches that the importance is averaged over: they are drawn anew, with replacement, and the network is pruned again.
 
-A network of one stage is shown in quarters of its depth instead of stages; its embedding runs through all of them.
+A network of one stage is shown in quarters of its depth instead of stages; its embedding runs through all of them. A
+module without a spec is read by torch-pruning's graph (`pruning.graph`): its parts are those of its layers' paths, and
+whole heads are not among the roles.
 
 Source: Liu et al., EfficientViT (arXiv 2305.07027), §2.3 and fig. 5.
 """
@@ -24,19 +26,19 @@ from torch import Tensor
 from archlab.analysis.finding import Conditions, Finding, Subject
 from archlab.errors import PlanError, four_parts
 from archlab.figures import Line, LinePoint, draw_lines
-from archlab.model.build import Backbone
 from archlab.pruning.choose import choice_of
-from archlab.pruning.groups import ROLES, Layout, layout_of
+from archlab.pruning.graph import Traced, traced
+from archlab.pruning.groups import ROLES, Labelled, Layout, layout_of
 from archlab.pruning.importance import taylor_by_batch
 from archlab.pruning.shrink import Keep, reach
-from archlab.spec import ArchSpec
 
 __all__ = ["redundancy"]
 
 _BATCH = 16
 _RESAMPLES = 40
 _KEEP = 0.7
-_ALL = "all"
+_ALL, _QUARTER = "all", "quarter"
+_MOST_PARTS = 8
 _INSIDE = tuple(role for role in ROLES if role not in ("embedding", "heads"))
 """Roles whose channels belong to one block; only these are added up over roles."""
 
@@ -75,11 +77,12 @@ def redundancy(subject: Subject, conditions: Conditions) -> Finding:
         adds up the channels inside the blocks of a stage, stage `all` those of a role.
 
     Raises:
-        PlanError: For a network without spec or head, or a share that cannot be reached.
+        PlanError: For a network without logits, or whose channels cannot be followed, for data with more classes, or a
+            share that cannot be reached.
     """
-    spec = subject.required_spec("redundancy")
-    layout = layout_of(spec)
-    scores = taylor_by_batch(_module(subject, spec), layout, _batches(subject, spec, conditions))
+    batches = _batches(subject, _classes(subject), conditions)
+    layout = layout_of(subject.spec) if subject.spec else traced(subject.module, _blank(subject))
+    scores = taylor_by_batch(subject.module, layout, batches)
     keep = _KEEP if conditions.keep is None else conditions.keep
     draw = np.random.default_rng(conditions.seed)
     picks = draw.integers(0, len(scores), size=(_RESAMPLES, len(scores)))
@@ -102,32 +105,40 @@ def redundancy(subject: Subject, conditions: Conditions) -> Finding:
     )
 
 
-def _module(subject: Subject, spec: ArchSpec) -> Backbone:
-    if spec.head is None or not isinstance(subject.module, Backbone) or subject.module.head is None:
+def _blank(subject: Subject) -> Tensor:
+    return torch.zeros(1, 3, subject.resolution, subject.resolution)
+
+
+def _classes(subject: Subject) -> int:
+    """How many classes the network tells apart."""
+    with torch.no_grad():
+        logits = subject.module(_blank(subject))
+    if not isinstance(logits, Tensor) or logits.dim() != 2:
         raise PlanError(
             four_parts(
                 "redundancy reads the gradient of a loss, and the network has no classifier",
                 given=subject.name,
-                allowed="a network with a head",
+                allowed="a network that gives logits (batch, classes)",
                 do="choose another network",
             )
         )
-    return subject.module
+    return logits.shape[1]
 
 
-def _batches(subject: Subject, spec: ArchSpec, conditions: Conditions) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(subject: Subject, classes: int, conditions: Conditions) -> Iterator[tuple[Tensor, Tensor]]:
     """Labelled images: held-out ones of the data, or generated ones with the network's own answers."""
     if conditions.data is None:
         for x_BCHW in conditions.batches(_BATCH, subject.resolution):
             with torch.no_grad():
-                yield x_BCHW, subject.module(x_BCHW).argmax(1)
+                answers = subject.module(x_BCHW).argmax(1)
+            yield x_BCHW, answers
         return
-    if conditions.data.classes > spec.classes:
+    if conditions.data.classes > classes:
         raise PlanError(
             four_parts(
                 "the data have more classes than the network",
                 given=f"{conditions.data.classes} classes in {conditions.data.name}",
-                allowed=f"at most {spec.classes}",
+                allowed=f"at most {classes}",
                 do="choose the data that the network was trained on",
             )
         )
@@ -136,31 +147,42 @@ def _batches(subject: Subject, spec: ArchSpec, conditions: Conditions) -> Iterat
     yield from (batch for _, batch in zip(range(count), found, strict=False))
 
 
-def _gone(layout: Layout, scores: Tensor, keep: float) -> frozenset[int]:
+def _gone(layout: Labelled, scores: Tensor, keep: float) -> frozenset[int]:
     return reach(choice_of(layout, scores.tolist()), Keep(goal=keep))
 
 
-def _counts(layout: Layout, gone: frozenset[int]) -> _Counts:
+def _counts(layout: Labelled, gone: frozenset[int]) -> _Counts:
     """Channels left by part of the network and role, with the sums over parts and over roles."""
     counts: Counter[_Key] = Counter()
-    depth = _quartered(layout)
+    parts = _parts(layout)
     for label in layout.labels():
-        if label in gone:
-            continue
-        role = layout.roles[label]
-        part = f"quarter {4 * layout.blocks[label] // depth + 1}" if depth else str(layout.stages[label])
-        if role == "embedding" and depth:
+        role, part = layout.roles[label], parts[label]
+        if role == "embedding" and part.startswith(_QUARTER):
             part = _ALL
-        counts.update({(part, role), (_ALL, role)})
-        if role in _INSIDE:
-            counts.update({(part, _ALL), (_ALL, _ALL)})
-    return dict(sorted(counts.items(), key=lambda item: (item[0][0] == _ALL, item[0][0], _order(item[0][1]))))
+        left = int(label not in gone)
+        for key in {(part, role), (_ALL, role)} | ({(part, _ALL), (_ALL, _ALL)} if role in _INSIDE else set()):
+            counts[key] += left
+    order = {part: i for i, part in enumerate((*dict.fromkeys(parts), _ALL))}
+    return {key: counts[key] for key in sorted(counts, key=lambda key: (order[key[0]], _order(key[1])))}
 
 
-def _quartered(layout: Layout) -> int:
-    """Blocks of a network of one stage, which is shown in quarters; 0 for several stages, or fewer than four blocks."""
+def _parts(layout: Labelled) -> Sequence[str]:
+    """For each label the part of the network it is in: its stage, or the quarter of the depth where stages say little.
+
+    That is a network of one stage of four blocks or more, or a module of more than eight parts, of which only those
+    with inner channels count.
+    """
+    if isinstance(layout, Traced):
+        inner = {stage for stage, role in zip(layout.stages, layout.roles, strict=True) if role in _INSIDE}
+        if len(inner) <= _MOST_PARTS:
+            return [layout.names[stage] for stage in layout.stages]
+        places = {stage: 4 * i // len(inner) for i, stage in enumerate(sorted(inner))}
+        return [f"{_QUARTER} {places.get(stage, 0) + 1}" for stage in layout.stages]
+    assert isinstance(layout, Layout)
     stages = layout.spec.stages
-    return stages[0].depth if len(stages) == 1 and stages[0].depth >= 4 else 0
+    if len(stages) > 1 or stages[0].depth < 4:
+        return [str(stage) for stage in layout.stages]
+    return [f"{_QUARTER} {4 * block // stages[0].depth + 1}" for block in layout.blocks]
 
 
 def _order(role: str) -> int:
@@ -184,7 +206,7 @@ def _sentence(kept: _Kept) -> str:
     if len(parts) > 1:
         gap = kept.gap((parts[0], _ALL), (parts[-1], _ALL))
         word = "more than" if gap[1] > 0 else "less than" if gap[2] < 0 else "as much as"
-        named = "quarter of the blocks" if "quarter" in parts[0] else "stage"
+        named = "quarter of the blocks" if _QUARTER in parts[0] else "stage" if parts[0].isdigit() else "part"
         told.append(f"the first {named} keeps {word} the last, {_points(gap)}")
     return ", ".join(told)
 
@@ -207,6 +229,6 @@ def _figure(rows: pd.DataFrame) -> Any:
             points.setdefault(row["role"], []).append(point)
     lines = [Line(label=role, points=tuple(own), is_dashed=role == _ALL) for role, own in points.items()]
     first = rows.iloc[0]
-    names = [part if "quarter" in part else f"stage {part}" for part in parts]
+    names = [f"stage {part}" if part.isdigit() else part for part in parts]
     title = f"{first['model']}, {first['weights']}: {100 * first['keep']:.0f} % of the channels kept"
     return draw_lines(lines, title=title, x_title="", y_title="channels kept, %", x_names=names)

@@ -19,6 +19,7 @@ from archlab.errors import PlanError, SpecError, four_parts, unknown_name
 from archlab.files import write_text
 from archlab.model.build import Backbone
 from archlab.model.export import save_safetensors
+from archlab.pruning.groups import Layout
 from archlab.pruning.importance import CRITERIA, Batches, Importance, magnitude, random, taylor
 from archlab.pruning.shrink import Keep, Macs, Pruned, Speedup, Target
 from archlab.pruning.shrink import prune as prune_module
@@ -129,7 +130,7 @@ def prune(
     return answer
 
 
-def _target(keep: float | None, macs: float | None, speedup: float | None, clock: Clock | None) -> Target:
+def _target(keep: float | None, macs: float | None, speedup: float | None, clock: Clock | None) -> Target[Layout]:
     given = {name: value for name, value in (("keep", keep), ("macs", macs), ("speedup", speedup)) if value is not None}
     if len(given) > 1:
         raise PlanError(

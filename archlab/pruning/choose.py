@@ -9,29 +9,34 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
+from typing import Any, Generic, TypeVar
 
 from archlab.model.channels import Labels
-from archlab.pruning.groups import ROLES, Layout, Pool
+from archlab.pruning.groups import ROLES, Labelled, Pool
 
 __all__ = ["Choice", "choice_of", "choose", "thresholds"]
 
+
+Net = TypeVar("Net", bound=Labelled)
 
 _Ranked = tuple[tuple[tuple[float, int, Labels], ...], ...]
 """Per stratum of a pool: score, number of channels and labels of every member, the least important first."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
+class Choice(Generic[Net]):
     """How to choose: the score of every label, the roles that may lose channels, and the share that stays anyhow."""
 
-    layout: Layout
+    layout: Net
     scores: tuple[float, ...]
     roles: tuple[str, ...]
     floor: float
     ranked: tuple[tuple[Pool, _Ranked], ...]
 
 
-def choice_of(layout: Layout, scores: Sequence[float], *, roles: Sequence[str] = ROLES, floor: float = 0.125) -> Choice:
+def choice_of(
+    layout: Net, scores: Sequence[float], *, roles: Sequence[str] = ROLES, floor: float = 0.125
+) -> Choice[Net]:
     """Rank what may go; whole heads come first, then the maps, then what else there is."""
     order = ["heads", "embedding", *(role for role in ROLES if role not in ("heads", "embedding"))]
     pools = sorted((p for p in layout.pools if p.role in roles), key=lambda pool: order.index(pool.role))
@@ -39,7 +44,7 @@ def choice_of(layout: Layout, scores: Sequence[float], *, roles: Sequence[str] =
     return Choice(layout=layout, scores=tuple(scores), roles=tuple(roles), floor=floor, ranked=ranked)
 
 
-def _rank(layout: Layout, scores: Sequence[float], pool: Pool) -> _Ranked:
+def _rank(layout: Labelled, scores: Sequence[float], pool: Pool) -> _Ranked:
     def judged(member: Labels) -> tuple[float, int, Labels]:
         all_of_it = layout.with_followers_of(member)
         size = max(1, len(all_of_it) - 1) if pool.role == "heads" else len(member)
@@ -48,7 +53,7 @@ def _rank(layout: Layout, scores: Sequence[float], pool: Pool) -> _Ranked:
     return tuple(tuple(sorted(judged(member) for member in stratum)) for stratum in pool.strata)
 
 
-def choose(choice: Choice, threshold: float) -> frozenset[int]:
+def choose(choice: Choice[Any], threshold: float) -> frozenset[int]:
     """Give the labels that go when every unit below `threshold` goes, followers of other widths included."""
     gone: set[int] = set()
     left = _Left(choice)
@@ -62,7 +67,7 @@ def choose(choice: Choice, threshold: float) -> frozenset[int]:
     return frozenset(gone | _followers(choice, gone))
 
 
-def thresholds(choice: Choice) -> list[float]:
+def thresholds(choice: Choice[Any]) -> list[float]:
     """Every threshold at which the choice may change, rising; the last lets everything go that may."""
     return [*sorted({score for pool, ranked in choice.ranked for score, _ in _units(pool, ranked, set())}), math.inf]
 
@@ -78,7 +83,7 @@ def _units(pool: Pool, ranked: _Ranked, gone: Set[int]) -> Iterator[tuple[float,
         yield sum(score for score, _, _ in members) / size, tuple(label for *_, labels in members for label in labels)
 
 
-def _followers(choice: Choice, gone: Set[int]) -> set[int]:
+def _followers(choice: Choice[Any], gone: Set[int]) -> set[int]:
     """The least important labels of widths that follow another."""
     more: set[int] = set()
     for follower in choice.layout.followers:
@@ -91,7 +96,7 @@ def _followers(choice: Choice, gone: Set[int]) -> set[int]:
 class _Left:
     """How many channels every width still has, and how many it must keep."""
 
-    def __init__(self, choice: Choice) -> None:
+    def __init__(self, choice: Choice[Any]) -> None:
         self.layout = choice.layout
         self.width_of: dict[int, list[int]] = {}
         for i, width in enumerate(self.layout.widths):

@@ -14,7 +14,7 @@ from archlab.model.channels import EMPTY, Axes, Channels, Follower, Labels, Scal
 from archlab.model.heads import HEADS
 from archlab.spec import ArchSpec, BlockSpec
 
-__all__ = ["ROLES", "Layer", "Layout", "Pool", "layout_of"]
+__all__ = ["ROLES", "Labelled", "Layer", "Layout", "Pool", "layout_of"]
 
 ROLES = ("embedding", "qk", "q", "kv", "qkv", "v", "ffn", "heads")
 """What a label can be: a channel of a stage's map; queries with keys, values, or what cross-covariance and linear
@@ -43,27 +43,22 @@ class Pool:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Layout:
-    """A whole network by its channels.
+class Labelled:
+    """The channels of a network: which are there, which weights they run over, which may go and what goes with them.
 
     `roles`, `stages` and `blocks` are by label, `blocks` the number of the residual branch within its stage (0 for the
     entry, and for the map, which belongs to them all); `tensors` maps full names to parts; `widths` are the sets of
-    labels that must not become empty; `follows` says which labels go when one goes; `aligned` pairs inner labels with
-    the channels of the map that they are added to.
+    labels that must not become empty; `follows` says which labels go when one goes.
     """
 
-    spec: ArchSpec
-    layers: tuple[Layer, ...]
     roles: tuple[str, ...]
     stages: tuple[int, ...]
     blocks: tuple[int, ...]
     tensors: Mapping[str, tuple[Axes, ...]]
     pools: tuple[Pool, ...]
     widths: tuple[Labels, ...]
-    follows: Mapping[int, Labels]
-    scaled: tuple[Scaled, ...]
-    followers: tuple[Follower, ...]
-    aligned: tuple[tuple[int, int], ...]
+    follows: Mapping[int, Labels] = dataclasses.field(default_factory=dict)
+    followers: tuple[Follower, ...] = ()
 
     def labels(self, *, role: str | None = None, stage: int | None = None) -> Labels:
         """All labels that can be pruned, of a role and a stage; followers are not among them."""
@@ -82,6 +77,19 @@ class Layout:
             gone.update(more)
             waiting += more
         return frozenset(gone)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Layout(Labelled):
+    """The channels of a network with a spec, by its layers, so that it can be cut.
+
+    `aligned` pairs inner labels with the channels of the map that they are added to.
+    """
+
+    spec: ArchSpec
+    layers: tuple[Layer, ...]
+    scaled: tuple[Scaled, ...]
+    aligned: tuple[tuple[int, int], ...]
 
 
 class _Drawn:

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from archlab.model.build import Backbone
 from archlab.model.channels import Axes, Labels
-from archlab.pruning.groups import Layout
+from archlab.pruning.groups import Labelled, Layout
 
 __all__ = ["CRITERIA", "Batches", "Importance", "magnitude", "random", "sum_by_label", "taylor", "taylor_by_batch"]
 
@@ -38,7 +38,7 @@ def taylor(batches: Batches) -> Importance:
     return score
 
 
-def taylor_by_batch(module: Backbone, layout: Layout, batches: Batches) -> Tensor:
+def taylor_by_batch(module: nn.Module, layout: Labelled, batches: Batches) -> Tensor:
     """Score by each batch alone: `(batches, labels)` float64, whose mean over the batches is the Taylor score."""
     parameters = {name: p for name, p in module.named_parameters() if name in layout.tensors}
     rows = []
@@ -83,7 +83,7 @@ def random(seed: int) -> Importance:
     return score
 
 
-def sum_by_label(layout: Layout, values: Mapping[str, Tensor]) -> Tensor:
+def sum_by_label(layout: Labelled, values: Mapping[str, Tensor]) -> Tensor:
     """Add up values of weights over every slice that belongs to a label.
 
     Args:

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 
@@ -17,23 +17,26 @@ from archlab.cost.count import count
 from archlab.cost.trace import trace
 from archlab.errors import PlanError, four_parts
 from archlab.model.build import Backbone, build
-from archlab.pruning.choose import Choice, choice_of, choose, thresholds
+from archlab.pruning.choose import Choice, Net, choice_of, choose, thresholds
 from archlab.pruning.cut import cut_spec, cut_weights
-from archlab.pruning.groups import ROLES, Layout, layout_of
+from archlab.pruning.groups import ROLES, Labelled, Layout, layout_of
 from archlab.pruning.importance import Importance
 from archlab.spec import ArchSpec
 
 __all__ = ["Keep", "Kept", "Macs", "Pruned", "Speedup", "Target", "cut", "kept_rows", "prune", "reach"]
 
 
-class Target(Protocol):
+_Net_contra = TypeVar("_Net_contra", bound=Labelled, contravariant=True)
+
+
+class Target(Protocol[_Net_contra]):
     """How far to prune: the size of a candidate, 1 for the whole network, and the size to come down to."""
 
     @property
     def goal(self) -> float:
         """The relative size to come down to."""
 
-    def size(self, layout: Layout, gone: frozenset[int]) -> float:
+    def size(self, layout: _Net_contra, gone: frozenset[int]) -> float:
         """Give the relative size of the network without the labels `gone`."""
 
 
@@ -43,7 +46,7 @@ class Keep:
 
     goal: float
 
-    def size(self, layout: Layout, gone: frozenset[int]) -> float:
+    def size(self, layout: Labelled, gone: frozenset[int]) -> float:
         """Share of the channels kept."""
         labels = [label for label in layout.labels() if layout.roles[label] != "heads"]
         return 1 - len(gone.intersection(labels)) / max(1, len(labels))
@@ -102,7 +105,7 @@ def prune(
     spec: ArchSpec,
     module: Backbone,
     importance: Importance,
-    target: Target,
+    target: Target[Layout],
     *,
     roles: tuple[str, ...] = ROLES,
     floor: float = 0.125,
@@ -152,7 +155,7 @@ def kept_rows(layout: Layout, gone: frozenset[int]) -> tuple[Kept, ...]:
     )
 
 
-def reach(choice: Choice, target: Target) -> frozenset[int]:
+def reach(choice: Choice[Net], target: Target[Net]) -> frozenset[int]:
     """Find the labels that go: the smallest loss that meets the target.
 
     Raises:

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from archlab.analysis import ANALYSES, Conditions, Finding, Subject
 from archlab.errors import PlanError
@@ -106,3 +107,65 @@ def test_networks_without_a_head_and_data_with_more_classes_are_refused() -> Non
         PlanError, match=r"more classes than the network; given: 4 classes in noise; allowed: at most 2"
     ):
         run(few)
+
+
+class Plain(nn.Module):
+    """A module without a spec: two inner widths around one map; the second is dead behind a zeroed layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 4, stride=4)
+        self.first = nn.Sequential(nn.Conv2d(8, 16, 1), nn.ReLU(), nn.Conv2d(16, 8, 1))
+        self.second = nn.Sequential(nn.Conv2d(8, 16, 1), nn.ReLU(), nn.Conv2d(16, 8, 1))
+        self.head = nn.Linear(8, CLASSES)
+        nn.init.zeros_(self.second[2].weight)
+        nn.init.zeros_(self.second[0].weight)
+        nn.init.ones_(self.second[0].bias)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        x_BCHW = self.stem(x_BCHW)
+        x_BCHW = x_BCHW + self.first(x_BCHW)
+        x_BCHW = x_BCHW + self.second(x_BCHW)
+        logits: Tensor = self.head(x_BCHW.mean((2, 3)))
+        return logits
+
+
+@pytest.mark.parametrize("has_data", [True, False])
+def test_a_module_without_a_spec_loses_the_width_that_moves_nothing(has_data: bool) -> None:
+    torch.manual_seed(0)
+    subject = Subject(name="mine", module=Plain().eval(), resolution=SIDE)
+    given = Conditions(data=data() if has_data else None, images=IMAGES, keep=0.7)
+    found = ANALYSES["redundancy"].run(subject, given)
+    rows = found.rows.set_index(["stage", "role"])
+    before = {key: int(rows.loc[key].before) for key in rows.index}
+    assert before == {
+        ("stem", "embedding"): 8, ("first.0", "ffn"): 16, ("first.0", "all"): 16, ("second.0", "ffn"): 16,
+        ("second.0", "all"): 16, ("all", "embedding"): 8, ("all", "ffn"): 32, ("all", "all"): 32,
+    }  # fmt: skip
+    assert rows.loc[("second.0", "ffn")].after == 2  # all weigh nothing; the eighth that always stays
+    assert rows.loc[("first.0", "ffn")].after == 16
+    assert "the first part keeps more than the last, +88 points" in found.sentence
+    assert found.plot().axes[0].get_ylabel() == "channels kept, %"
+
+
+def test_a_deep_module_is_shown_in_quarters_of_its_parts() -> None:
+    class Deep(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv2d(3, 8, 4, stride=4)
+            self.blocks = nn.ModuleList(nn.Sequential(nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 1)) for _ in range(12))
+            self.head = nn.Linear(8, CLASSES)
+
+        def forward(self, x_BCHW: Tensor) -> Tensor:
+            x_BCHW = self.stem(x_BCHW)
+            for block in self.blocks:
+                x_BCHW = x_BCHW + block(x_BCHW)
+            logits: Tensor = self.head(x_BCHW.mean((2, 3)))
+            return logits
+
+    found = ANALYSES["redundancy"].run(
+        Subject(name="mine", module=Deep().eval(), resolution=SIDE), Conditions(images=16, keep=0.9)
+    )
+    rows = found.rows.set_index(["stage", "role"])
+    assert list(dict.fromkeys(found.rows["stage"])) == [*(f"quarter {i}" for i in range(1, 5)), "all"]
+    assert [int(rows.loc[(f"quarter {i}", "ffn")].before) for i in range(1, 5)] == [24] * 4  # three blocks of eight
