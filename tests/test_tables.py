@@ -70,7 +70,7 @@ TABLES = {
             "without",
         },
     ),
-    "proxy": ("PROXIES", set()),
+    "proxy": ("PROXIES", {"flow", "learning", "look", "modes", "noise", "passes", "row", "subject"}),
     "analysis": ("ANALYSES", {"attention", "finding", "intervals", "knobs", "shares"}),
 }
 """Room → (its table, files that are plumbing of the room and no entry)."""

@@ -8,21 +8,24 @@ network's own side is added (see `Proxy.area_power`), so that a network made for
 Scoring uses one thread, so that a score does not depend on the number of cores.
 """
 
+import functools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 from archlab.errors import ProxyError, SpecError, four_parts, unknown_name
 from archlab.model.build import build, check
 from archlab.proxy import naswot, naswot_params, size, synflow
-from archlab.proxy.subject import Proxy, ProxyScore, fresh, images
+from archlab.proxy.passes import Subject
+from archlab.proxy.row import Proxy, ProxyScore
+from archlab.proxy.subject import fresh, images
 from archlab.spec import ArchSpec
 
-__all__ = ["DEFAULT", "PROXIES", "Proxy", "ProxyScore", "score", "score_side"]
+__all__ = ["DEFAULT", "PROXIES", "Proxy", "ProxyScore", "Subject", "score", "score_side", "scores"]
 
 PROXIES: dict[str, Proxy] = {
     "naswot_params": Proxy(
@@ -32,6 +35,7 @@ PROXIES: dict[str, Proxy] = {
         needs="images",
         note="rewards activations that differ between images, and parameters",
         score=naswot_params.naswot_params,
+        reads=frozenset({"kernel"}),
         area_power=lambda batch: 1.0,
     ),
     "naswot": Proxy(
@@ -41,6 +45,7 @@ PROXIES: dict[str, Proxy] = {
         needs="images",
         note="rewards activations that differ between images",
         score=naswot.naswot,
+        reads=frozenset({"kernel"}),
         area_power=float,
     ),
     "synflow": Proxy(
@@ -50,6 +55,7 @@ PROXIES: dict[str, Proxy] = {
         needs="weights",
         note="rewards depth and width, whatever the data",
         score=synflow.synflow,
+        reads=frozenset({"flow"}),
     ),
     "params": Proxy(
         name="params",
@@ -94,7 +100,13 @@ def score_side(spec: ArchSpec) -> int:
 
 
 def score(
-    name: str, spec: ArchSpec, *, resolution: int | None = None, batch_size: int = 16, seed: int = 0
+    name: str,
+    spec: ArchSpec,
+    *,
+    resolution: int | None = None,
+    batch_size: int = 16,
+    seed: int = 0,
+    data: str | Path | None = None,
 ) -> ProxyScore:
     """Score a network as it is at its own resolution; global random state and threads are left alone.
 
@@ -102,47 +114,109 @@ def score(
         name: A name of `PROXIES`.
         spec: The network.
         resolution: Input side in pixels at which it is built and run; None takes `score_side`.
-        batch_size: Number of generated images.
+        batch_size: Number of generated images; scores that learn need at least four.
         seed: Seed of the weights and of the images.
+        data: The user's images, for scores that train.
 
     Raises:
         UnknownNameError: When there is no such proxy.
         ProxyError: When the network has no such score.
     """
+    return scores([name], spec, resolution=resolution, batch_size=batch_size, seed=seed, data=data)[0]
+
+
+def scores(
+    names: Iterable[str],
+    spec: ArchSpec,
+    *,
+    resolution: int | None = None,
+    batch_size: int = 16,
+    seed: int = 0,
+    data: str | Path | None = None,
+    on_skip: Callable[[str, ProxyError], object] | None = None,
+) -> list[ProxyScore]:
+    """Score a network by several proxies; those that read the same pass share it. Arguments are those of `score`.
+
+    Args:
+        names: Names of `PROXIES`; values do not depend on which others are asked for.
+        on_skip: Gets the name and the reason of a score that the network does not have, which is then left out.
+
+    Raises:
+        UnknownNameError: When there is no such proxy.
+        ProxyError: When the network has no such score, and `on_skip` is None.
+    """
+    rows = [_row(name) for name in names]
+    bench = _Bench(rows, spec, resolution, batch_size, seed, data)
+    found = []
+    for row in rows:
+        try:
+            found.append(bench.score(row))
+        except ProxyError as error:
+            if on_skip is None:
+                raise
+            on_skip(row.name, error)
+    return found
+
+
+def _row(name: str) -> Proxy:
     if name not in PROXIES:
         raise unknown_name("proxy", name, PROXIES, "see: archlab proxy list")
-    row = PROXIES[name]
-    started = time.perf_counter()
-    try:
-        with _one_thread():
-            side, module, shown_BCHW = _prepared(row, spec, resolution, batch_size, seed)
-            value = row.score(module, shown_BCHW, seed)
-    except RuntimeError as error:  # torch's own word for what cannot run, out of memory included
-        raise ProxyError(
+    return PROXIES[name]
+
+
+class _Bench:
+    """A network laid out and built once, for all scores that are asked for."""
+
+    def __init__(
+        self,
+        rows: Sequence[Proxy],
+        spec: ArchSpec,
+        resolution: int | None,
+        batch_size: int,
+        seed: int,
+        data: str | Path | None,
+    ) -> None:
+        self._reads = frozenset[str]().union(*(row.reads for row in rows))
+        self._spec, self._batch_size, self._seed, self._data = spec, batch_size, seed, data
+        self._side = resolution or score_side(spec)
+
+    @functools.cached_property
+    def _layout(self) -> Subject:
+        """Counts and trained scores need neither weights nor images."""
+        side = self._spec.resolution
+        nothing_1CHW = torch.empty(1, 3, side, side, device="meta")
+        module = build(self._spec, device="meta")
+        return Subject(module, nothing_1CHW, seed=self._seed, reads=(), spec=self._spec, data=self._data)
+
+    @functools.cached_property
+    def _built(self) -> Subject:
+        module = fresh(self._spec.replace(resolution=self._side), self._seed)
+        shown_BCHW = images(self._batch_size, self._side, self._seed)
+        return Subject(module, shown_BCHW, seed=self._seed, reads=self._reads, spec=self._spec)
+
+    def score(self, row: Proxy) -> ProxyScore:
+        started = time.perf_counter()
+        is_built = row.needs in {"weights", "images"}
+        try:
+            with _one_thread():
+                value = row.score(self._built if is_built else self._layout)
+        except (RuntimeError, ValueError) as error:  # torch's own words for what cannot run, out of memory included
+            raise self._refusal(row, " ".join(str(error).split())[:160], "networks that run at that side") from None
+        if not math.isfinite(value):
+            raise self._refusal(row, value, "a finite score")
+        if is_built:
+            value += row.area_power(self._batch_size) * 2 * math.log(self._spec.resolution / self._side)
+        return ProxyScore(proxy=row.name, score=value, seconds=time.perf_counter() - started)
+
+    def _refusal(self, row: Proxy, given: object, allowed: str) -> ProxyError:
+        return ProxyError(
             four_parts(
-                f"{name} cannot score the network {spec.digest}",
-                given=" ".join(str(error).split())[:160],
-                allowed="networks that run at that side",
+                f"{row.name} cannot score the network {self._spec.digest}",
+                given=given,
+                allowed=allowed,
                 do="choose another --proxy",
             )
-        ) from None
-    value += row.area_power(batch_size) * 2 * math.log(spec.resolution / side)
-    return ProxyScore(proxy=name, score=value, seconds=time.perf_counter() - started)
-
-
-def _prepared(
-    row: Proxy, spec: ArchSpec, resolution: int | None, batch_size: int, seed: int
-) -> tuple[int, nn.Module, Tensor]:
-    """Side, network and images as the proxy needs them; counts need neither weights nor images."""
-    if row.needs == "nothing":
-        side = spec.resolution
-        return side, build(spec, device="meta"), torch.empty(1, 3, side, side, device="meta")
-    side = resolution or score_side(spec)
-    return (
-        side,
-        fresh(spec.replace(resolution=side), seed),
-        images(batch_size if row.needs == "images" else 1, side, seed),
-    )
+        )
 
 
 @contextmanager

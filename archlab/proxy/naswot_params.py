@@ -24,23 +24,17 @@ Source: `naswot`, and a count; the sum is ours.
 
 import math
 
-from torch import Tensor, nn
-
 from archlab.proxy.naswot import naswot
+from archlab.proxy.passes import Subject
 
 __all__ = ["naswot_params"]
 
 
-def naswot_params(module: nn.Module, images_BCHW: Tensor, seed: int) -> float:
+def naswot_params(subject: Subject) -> float:
     """Score a network: NASWOT divided by the number of images, plus the logarithm of the number of parameters.
-
-    Args:
-        module: A freshly initialised network.
-        images_BCHW: At least two images `(B, 3, H, W)`.
-        seed: Not used; the images and weights carry it.
 
     Raises:
         ProxyError: As `naswot` does.
     """
-    size = math.log(sum(parameter.numel() for parameter in module.parameters()))
-    return naswot(module, images_BCHW, seed) / len(images_BCHW) + size
+    size = math.log(sum(parameter.numel() for parameter in subject.module.parameters()))
+    return naswot(subject) / len(subject.images_BCHW) + size

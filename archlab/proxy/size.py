@@ -2,33 +2,32 @@
 
 import math
 
-from torch import Tensor, nn
-
 from archlab.cost.count import CostReport, count
 from archlab.cost.trace import trace
 from archlab.errors import ProxyError, four_parts
 from archlab.model.build import Backbone
+from archlab.proxy.passes import Subject
 
 __all__ = ["log_activations", "log_macs", "log_params"]
 
 
-def log_params(module: nn.Module, images_BCHW: Tensor, seed: int) -> float:
+def log_params(subject: Subject) -> float:
     """Natural logarithm of the number of parameters."""
-    return _log(sum(parameter.numel() for parameter in module.parameters()), "parameters")
+    return _log(sum(parameter.numel() for parameter in subject.module.parameters()), "parameters")
 
 
-def log_macs(module: nn.Module, images_BCHW: Tensor, seed: int) -> float:
+def log_macs(subject: Subject) -> float:
     """Natural logarithm of the multiply-adds for one image of the side shown."""
-    return _log(_report(module, images_BCHW).macs, "multiply-adds")
+    return _log(_report(subject).macs, "multiply-adds")
 
 
-def log_activations(module: nn.Module, images_BCHW: Tensor, seed: int) -> float:
+def log_activations(subject: Subject) -> float:
     """Natural logarithm of the elements that all operators write for one image of the side shown."""
-    return _log(_report(module, images_BCHW).activation_elems, "activations")
+    return _log(_report(subject).activation_elems, "activations")
 
 
-def _report(module: nn.Module, images_BCHW: Tensor) -> CostReport:
-    side = images_BCHW.shape[-1]
+def _report(subject: Subject) -> CostReport:
+    module, side = subject.module, subject.images_BCHW.shape[-1]
     if isinstance(module, Backbone) and not module.features_only:
         return count(trace(module.spec, resolution=side))
     return count(trace(module, resolution=side))

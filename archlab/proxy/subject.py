@@ -1,4 +1,4 @@
-"""What a proxy is, and what every proxy is shown: a freshly initialised network and generated images.
+"""What every proxy is shown: a freshly initialised network and generated images.
 
 Networks start differently: EfficientViT-MSRA sets the last BatchNorm of each branch to 0, ConvNeXt scales each branch
 by 1e-6, so that an untrained network is next to nothing but its stem. A proxy would then see nothing of the blocks.
@@ -8,9 +8,6 @@ norms at the identity, and every such gate at 1.
 Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 """
 
-import dataclasses
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -19,38 +16,10 @@ from archlab.model.build import build
 from archlab.model.layers import Resettable
 from archlab.spec import ArchSpec
 
-__all__ = ["Proxy", "ProxyScore", "fresh", "images", "reinitialise"]
+__all__ = ["fresh", "images", "reinitialise"]
 
 _GATE = 0.1
 _CHROMA = 0.3
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Proxy:
-    """An accuracy score; higher is better.
-
-    `needs` is ``nothing`` (the network's layout), ``weights`` or ``images``; `note` says what it rewards, in words;
-    `score` takes a network initialised by `reinitialise`, images `(B, 3, H, W)` of mean 0 and deviation 1, and a
-    seed, may spoil the network, and answers a finite number or raises ProxyError. `area_power` tells, for a number of
-    images, what the score grows by when the area of the images grows by a factor e: 0 where it does not.
-    """
-
-    name: str
-    title: str
-    source: str
-    needs: str
-    note: str
-    score: Callable[[nn.Module, Tensor, int], float]
-    area_power: Callable[[int], float] = lambda batch: 0.0
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ProxyScore:
-    """A score and the seconds it took, building and initialising included."""
-
-    proxy: str
-    score: float
-    seconds: float
 
 
 def images(count: int, side: int, seed: int) -> Tensor:

@@ -6,12 +6,13 @@ import random
 
 import pytest
 import torch
-from torch import nn
 
 from archlab import space
 from archlab.errors import ProxyError, UnknownNameError
 from archlab.families import published
-from archlab.proxy import DEFAULT, PROXIES, Proxy, score, score_side
+from archlab.proxy import DEFAULT, PROXIES, Proxy, Subject, score, score_side
+from archlab.proxy.passes import READS
+from archlab.proxy.row import NEEDS
 
 SMALLEST = ["convnext_atto", "edgenext_xx_small", "edgenext_xx_small_bn_hs", "efficientvit_b0", "efficientvit_m0"]
 
@@ -21,7 +22,8 @@ def test_a_row_says_what_it_is(name: str) -> None:
     row = PROXIES[name]
     assert isinstance(row, Proxy)
     assert row.name == name
-    assert row.needs in {"nothing", "weights", "images"}
+    assert row.needs in NEEDS
+    assert row.reads <= READS.keys()
     assert row.title
     assert row.source
     assert row.note
@@ -108,10 +110,10 @@ def test_an_unknown_proxy() -> None:
 
 
 def test_a_network_that_cannot_be_scored_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(module: nn.Module, shown: torch.Tensor, seed: int) -> float:
+    def fail(subject: Subject) -> float:
         raise RuntimeError("not enough\nmemory")
 
-    monkeypatch.setitem(PROXIES, "broken", dataclasses.replace(PROXIES["naswot"], score=fail))
+    monkeypatch.setitem(PROXIES, "broken", dataclasses.replace(PROXIES["naswot"], name="broken", score=fail))
     with pytest.raises(
         ProxyError, match=r"broken cannot score the network \w+; given: not enough memory; allowed: .*; choose another"
     ):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from archlab.errors import ProxyError
 from archlab.proxy.naswot import kernel_score, naswot
+from archlab.proxy.passes import Subject
 
 
 class Signs(nn.Module):
@@ -30,26 +31,26 @@ EXPECTED = math.log(4 * (16 - 4) - 2 * (8 - 4) + 2 * (4 - 8))  # determinant of 
 @pytest.mark.parametrize("act", [nn.ReLU(), nn.ReLU(inplace=True), nn.GELU(), nn.Hardswish(), nn.SiLU(), nn.ReLU6()])
 def test_known_codes(act: nn.Module) -> None:
     assert math.log(32) == pytest.approx(EXPECTED)
-    assert naswot(Signs(act), CODES.clone(), 0) == pytest.approx(math.log(32))
+    assert naswot(Subject(Signs(act), CODES.clone())) == pytest.approx(math.log(32))
 
 
 def test_bits_of_all_activations_add_up() -> None:
     """Two layers with the same codes: every entry of the kernel doubles, so the determinant grows by 2³."""
     twice = nn.Sequential(Signs(nn.ReLU()), Signs(nn.ReLU()))
     shifted = nn.Sequential(Signs(nn.GELU()), Signs(nn.Hardswish()))  # GELU and Hard-Swish keep the sign
-    assert naswot(twice, CODES.clone(), 0) == pytest.approx(math.log(8 * 32))
-    assert naswot(shifted, CODES.clone(), 0) == pytest.approx(math.log(8 * 32))
+    assert naswot(Subject(twice, CODES.clone())) == pytest.approx(math.log(8 * 32))
+    assert naswot(Subject(shifted, CODES.clone())) == pytest.approx(math.log(8 * 32))
 
 
 def test_images_that_look_alike_have_no_score() -> None:
     same = torch.ones(2, 1, 2, 2)
     with pytest.raises(ProxyError, match=r"naswot cannot tell the images apart; given: .*; allowed: .*; choose"):
-        naswot(Signs(nn.ReLU()), same, 0)
+        naswot(Subject(Signs(nn.ReLU()), same))
 
 
 def test_a_network_without_activations_has_no_score() -> None:
     with pytest.raises(ProxyError, match=r"naswot found no activation in the network; given: Conv2d"):
-        naswot(nn.Conv2d(1, 1, 1), CODES, 0)
+        naswot(Subject(nn.Conv2d(1, 1, 1), CODES))
 
 
 def test_the_kernel_of_the_paper() -> None:

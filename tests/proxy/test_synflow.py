@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from archlab.errors import ProxyError
 from archlab.families import published
 from archlab.model.build import build
+from archlab.proxy.passes import Subject
 from archlab.proxy.subject import reinitialise
 from archlab.proxy.synflow import synflow
 
@@ -27,7 +28,7 @@ def test_two_linear_layers_by_hand() -> None:
     """R = 1ᵀ|W2||W1|1 = (1 2)·(3 7) = 17; each of the two layers carries all of R, so the sum is 34."""
     first = set_weight(nn.Linear(2, 2, bias=False), [[1.0, -2.0], [3.0, 4.0]])
     second = set_weight(nn.Linear(2, 1, bias=False), [[-1.0, 2.0]])
-    assert synflow(nn.Sequential(first, second), images(1, 2), 0) == pytest.approx(math.log(2 * (1 * 3 + 2 * 7)))
+    assert synflow(Subject(nn.Sequential(first, second), images(1, 2))) == pytest.approx(math.log(2 * (1 * 3 + 2 * 7)))
 
 
 def test_norms_activations_and_biases_change_nothing() -> None:
@@ -41,8 +42,8 @@ def test_norms_activations_and_biases_change_nothing() -> None:
         nn.Hardswish(),
     )
     # a 2×2 map of ones: R = 4 · (1·3 + 2·4) = 44, twice
-    assert synflow(plain, images(1, 1, 2, 2), 0) == pytest.approx(math.log(88))
-    assert synflow(dressed, images(1, 1, 2, 2), 0) == pytest.approx(math.log(88))
+    assert synflow(Subject(plain, images(1, 1, 2, 2))) == pytest.approx(math.log(88))
+    assert synflow(Subject(dressed, images(1, 1, 2, 2))) == pytest.approx(math.log(88))
 
 
 def test_a_residual_branch_adds_its_paths() -> None:
@@ -57,7 +58,7 @@ def test_a_residual_branch_adds_its_paths() -> None:
             return y
 
     # R = 2·(1 + 5) = 12; the branch carries 2·5 = 10 of it, the last layer all of it
-    assert synflow(Residual(), images(1, 1), 0) == pytest.approx(math.log(10 + 12))
+    assert synflow(Subject(Residual(), images(1, 1))) == pytest.approx(math.log(10 + 12))
 
 
 def test_scaling_between_blocks_is_exact() -> None:
@@ -86,8 +87,8 @@ def test_scaling_between_blocks_is_exact() -> None:
     torch.manual_seed(0)
     named = Net()
     plain = nn.Sequential(nn.Sequential(named.stages[0]), nn.AdaptiveAvgPool2d(1), nn.Flatten(), named.head)
-    exact = synflow(plain, images(1, 3, 8, 8), 0)
-    assert synflow(named, images(1, 3, 8, 8), 0) == pytest.approx(exact, abs=1e-4)
+    exact = synflow(Subject(plain, images(1, 3, 8, 8)))
+    assert synflow(Subject(named, images(1, 3, 8, 8))) == pytest.approx(exact, abs=1e-4)
 
 
 def test_a_deep_wide_network_stays_finite() -> None:
@@ -95,11 +96,11 @@ def test_a_deep_wide_network_stays_finite() -> None:
     deep = spec.replace(
         stages=tuple(s if i == 0 else type(s)(entry=s.entry, blocks=s.blocks * 6) for i, s in enumerate(spec.stages))
     )
-    score = synflow(reinitialise(build(deep), 0), images(1, 3, 64, 64), 0)
+    score = synflow(Subject(reinitialise(build(deep), 0), images(1, 3, 64, 64)))
     assert score > 350  # beyond what float32 holds by far (88 is its largest logarithm), and near float64's (709)
 
 
 def test_nothing_flows() -> None:
     dead = set_weight(nn.Linear(2, 1), [[0.0, 0.0]])
     with pytest.raises(ProxyError, match=r"synflow found no finite flow .*; given: 0.*; allowed: .*; choose another"):
-        synflow(nn.Sequential(dead), images(1, 2), 0)
+        synflow(Subject(nn.Sequential(dead), images(1, 2)))
