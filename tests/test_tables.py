@@ -70,7 +70,10 @@ TABLES = {
             "without",
         },
     ),
-    "proxy": ("PROXIES", {"flow", "learning", "look", "modes", "noise", "passes", "row", "subject"}),
+    "proxy": (
+        "PROXIES",
+        {"answer", "flow", "learning", "look", "modes", "noise", "passes", "row", "scoring", "subject"},
+    ),
     "analysis": ("ANALYSES", {"attention", "finding", "intervals", "knobs", "shares"}),
 }
 """Room → (its table, files that are plumbing of the room and no entry)."""

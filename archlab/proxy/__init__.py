@@ -1,31 +1,38 @@
 """Accuracy scores without training: a row per proxy, higher is better, finite or a ProxyError.
 
 Scores of one proxy compare; scores of two do not. `params`, `macs` and `activations` are the baselines that every
-other has to beat.
-
-Networks are scored on small images, 64 pixels, at a sixteenth of the work; what a score would have grown by at the
-network's own side is added (see `Proxy.area_power`), so that a network made for larger images keeps its advantage.
-Scoring uses one thread, so that a score does not depend on the number of cores.
+other has to beat. How a network is scored is said in `scoring`, what passes scores share in `passes`.
 """
 
-import functools
-import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import torch
-
-from archlab.errors import ProxyError, SpecError, four_parts, unknown_name
-from archlab.model.build import build, check
-from archlab.proxy import naswot, naswot_params, size, synflow
+from archlab.errors import ProxyError, unknown_name
+from archlab.proxy import (
+    az_nas,
+    fisher,
+    grad_norm,
+    grasp,
+    jacob_cov,
+    meco,
+    naswot,
+    naswot_params,
+    size,
+    snip,
+    swap,
+    synflow,
+    tf_tas,
+    zen,
+    zico,
+)
 from archlab.proxy.passes import Subject
 from archlab.proxy.row import Proxy, ProxyScore
-from archlab.proxy.subject import fresh, images
+from archlab.proxy.scoring import score_rows, score_side
 from archlab.spec import ArchSpec
 
 __all__ = ["DEFAULT", "PROXIES", "Proxy", "ProxyScore", "Subject", "score", "score_side", "scores"]
+
+_AZ = "Lee and Ham, CVPR 2024, arXiv 2403.19232, equations 2 to 10"
 
 PROXIES: dict[str, Proxy] = {
     "naswot_params": Proxy(
@@ -57,6 +64,140 @@ PROXIES: dict[str, Proxy] = {
         score=synflow.synflow,
         reads=frozenset({"flow"}),
     ),
+    "grad_norm": Proxy(
+        name="grad_norm",
+        title="gradient norm: log of the gradient's length, layer by layer",
+        source="Abdelfattah et al., ICLR 2021, arXiv 2101.08134, section 3.2",
+        needs="images",
+        note="rewards steep losses",
+        score=grad_norm.grad_norm,
+        reads=frozenset({"gradients"}),
+    ),
+    "snip": Proxy(
+        name="snip",
+        title="SNIP: log of what cutting single weights would do to the loss",
+        source="Lee et al., ICLR 2019, arXiv 1810.02340, equation 4; Abdelfattah et al., ICLR 2021",
+        needs="images",
+        note="rewards weights that matter",
+        score=snip.snip,
+        reads=frozenset({"gradients"}),
+    ),
+    "grasp": Proxy(
+        name="grasp",
+        title="GraSP: do the weights keep the gradient flowing",
+        source="Wang et al., ICLR 2020, arXiv 2002.07376, equation 8; Abdelfattah et al., ICLR 2021",
+        needs="images",
+        note="rewards weights that keep the gradient",
+        score=grasp.grasp,
+        reads=frozenset({"gradients", "curvature"}),
+    ),
+    "fisher": Proxy(
+        name="fisher",
+        title="Fisher: log of what the loss knows of single channels",
+        source="Theis et al., 2018, arXiv 1801.05787; Turner et al., ICLR 2020; Abdelfattah et al., ICLR 2021",
+        needs="images",
+        note="rewards channels that matter",
+        score=fisher.fisher,
+        reads=frozenset({"gradients", "channels"}),
+    ),
+    "jacob_cov": Proxy(
+        name="jacob_cov",
+        title="Jacobian covariance: do images reach the output by different pixels",
+        source="Mellor et al., 2020, arXiv 2006.04647v1; Abdelfattah et al., ICLR 2021",
+        needs="images",
+        note="rewards gradients that differ between images",
+        score=jacob_cov.jacob_cov,
+        reads=frozenset({"graph"}),
+    ),
+    "zen": Proxy(
+        name="zen",
+        title="Zen: expressiveness under Gaussian weights and images",
+        source="Lin et al., ICCV 2021, arXiv 2102.01063, algorithm 1",
+        needs="images",
+        note="rewards depth and width",
+        score=zen.zen,
+        reads=frozenset({"noise"}),
+    ),
+    "zico": Proxy(
+        name="zico",
+        title="ZiCo: gradients that are large and alike between batches",
+        source="Li et al., ICLR 2023, arXiv 2301.11300, equation 10",
+        needs="images",
+        note="rewards many layers with steady gradients",
+        score=zico.zico,
+        reads=frozenset({"gradients"}),
+    ),
+    "az_expressivity": Proxy(
+        name="az_expressivity",
+        title="AZ-NAS, part 1: entropy of the maps' spectra",
+        source=_AZ,
+        needs="images",
+        note="rewards maps whose channels differ",
+        score=az_nas.az_expressivity,
+        reads=frozenset({"graph"}),
+    ),
+    "az_progressivity": Proxy(
+        name="az_progressivity",
+        title="AZ-NAS, part 2: smallest growth of that entropy",
+        source=_AZ,
+        needs="images",
+        note="rewards maps that gain from block to block",
+        score=az_nas.az_progressivity,
+        reads=frozenset({"graph"}),
+    ),
+    "az_trainability": Proxy(
+        name="az_trainability",
+        title="AZ-NAS, part 3: blocks that keep the size of a gradient",
+        source=_AZ,
+        needs="images",
+        note="rewards Jacobians of norm 1",
+        score=az_nas.az_trainability,
+        reads=frozenset({"graph"}),
+    ),
+    "az_complexity": Proxy(
+        name="az_complexity",
+        title="AZ-NAS, part 4: log of the multiply-adds",
+        source=_AZ,
+        needs="nothing",
+        note="rewards multiply-adds",
+        score=az_nas.az_complexity,
+    ),
+    "az_nas": Proxy(
+        name="az_nas",
+        title="AZ-NAS: its four parts, each against typical networks",
+        source=_AZ + "; ranks replaced, see the file",
+        needs="images",
+        note="rewards being good in all four parts",
+        score=az_nas.az_nas,
+        reads=frozenset({"graph"}),
+    ),
+    "swap": Proxy(
+        name="swap",
+        title="SWAP: log of the number of patterns that images draw on the units",
+        source="Peng et al., ICLR 2024, arXiv 2403.04161, definition 3.3",
+        needs="images",
+        note="rewards units that differ",
+        score=swap.swap,
+        reads=frozenset({"patterns"}),
+    ),
+    "meco": Proxy(
+        name="meco",
+        title="MeCo: independence of the channels of each map",
+        source="Jiang et al., NeurIPS 2023, equation 6",
+        needs="images",
+        note="rewards independent channels on large maps",
+        score=meco.meco,
+        reads=frozenset({"layers"}),
+    ),
+    "tf_tas": Proxy(
+        name="tf_tas",
+        title="TF-TAS: diversity of the attention, saliency of the rest",
+        source="Zhou et al., CVPR 2022, arXiv 2203.12217, equations 3 to 5",
+        needs="weights",
+        note="rewards attention of full rank; SynFlow where there is none",
+        score=tf_tas.tf_tas,
+        reads=frozenset({"flow"}),
+    ),
     "params": Proxy(
         name="params",
         title="log of the number of parameters (baseline)",
@@ -85,18 +226,6 @@ PROXIES: dict[str, Proxy] = {
 
 DEFAULT = "naswot_params"
 """The proxy of a search that names none; chosen on published accuracies, see `naswot_params`."""
-
-_SIDE = 64
-
-
-def score_side(spec: ArchSpec) -> int:
-    """Input side in pixels at which a network is scored: 64, or its own where it cannot be built for 64."""
-    side = min(_SIDE, spec.resolution)
-    try:
-        check(spec.replace(resolution=side))
-    except SpecError:
-        return spec.resolution
-    return side
 
 
 def score(
@@ -146,84 +275,10 @@ def scores(
         ProxyError: When the network has no such score, and `on_skip` is None.
     """
     rows = [_row(name) for name in names]
-    bench = _Bench(rows, spec, resolution, batch_size, seed, data)
-    found = []
-    for row in rows:
-        try:
-            found.append(bench.score(row))
-        except ProxyError as error:
-            if on_skip is None:
-                raise
-            on_skip(row.name, error)
-    return found
+    return score_rows(rows, spec, resolution=resolution, batch_size=batch_size, seed=seed, data=data, on_skip=on_skip)
 
 
 def _row(name: str) -> Proxy:
     if name not in PROXIES:
         raise unknown_name("proxy", name, PROXIES, "see: archlab proxy list")
     return PROXIES[name]
-
-
-class _Bench:
-    """A network laid out and built once, for all scores that are asked for."""
-
-    def __init__(
-        self,
-        rows: Sequence[Proxy],
-        spec: ArchSpec,
-        resolution: int | None,
-        batch_size: int,
-        seed: int,
-        data: str | Path | None,
-    ) -> None:
-        self._reads = frozenset[str]().union(*(row.reads for row in rows))
-        self._spec, self._batch_size, self._seed, self._data = spec, batch_size, seed, data
-        self._side = resolution or score_side(spec)
-
-    @functools.cached_property
-    def _layout(self) -> Subject:
-        """Counts and trained scores need neither weights nor images."""
-        side = self._spec.resolution
-        nothing_1CHW = torch.empty(1, 3, side, side, device="meta")
-        module = build(self._spec, device="meta")
-        return Subject(module, nothing_1CHW, seed=self._seed, reads=(), spec=self._spec, data=self._data)
-
-    @functools.cached_property
-    def _built(self) -> Subject:
-        module = fresh(self._spec.replace(resolution=self._side), self._seed)
-        shown_BCHW = images(self._batch_size, self._side, self._seed)
-        return Subject(module, shown_BCHW, seed=self._seed, reads=self._reads, spec=self._spec)
-
-    def score(self, row: Proxy) -> ProxyScore:
-        started = time.perf_counter()
-        is_built = row.needs in {"weights", "images"}
-        try:
-            with _one_thread():
-                value = row.score(self._built if is_built else self._layout)
-        except (RuntimeError, ValueError) as error:  # torch's own words for what cannot run, out of memory included
-            raise self._refusal(row, " ".join(str(error).split())[:160], "networks that run at that side") from None
-        if not math.isfinite(value):
-            raise self._refusal(row, value, "a finite score")
-        if is_built:
-            value += row.area_power(self._batch_size) * 2 * math.log(self._spec.resolution / self._side)
-        return ProxyScore(proxy=row.name, score=value, seconds=time.perf_counter() - started)
-
-    def _refusal(self, row: Proxy, given: object, allowed: str) -> ProxyError:
-        return ProxyError(
-            four_parts(
-                f"{row.name} cannot score the network {self._spec.digest}",
-                given=given,
-                allowed=allowed,
-                do="choose another --proxy",
-            )
-        )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

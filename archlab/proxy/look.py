@@ -35,7 +35,8 @@ class Look:
     `shared_BB` counts the activation bits that two images share, of `bits` in all; `patterns` holds the distinct
     columns of bits that the images put on the units, as integers; `lambdas` the smallest eigenvalue of each layer's
     correlation between channels, of the first image; `maps` the maps after entries and blocks, differentiable by each
-    other; `images_BCHW` and `output` are the graph's ends.
+    other; `images_BCHW` and `output` are the graph's ends; `entropies` and `trainability` are
+    where the parts of az_nas keep what they worked out.
     """
 
     images_BCHW: Tensor
@@ -45,6 +46,8 @@ class Look:
     lambdas: list[float] = dataclasses.field(default_factory=list)
     maps: list[Tensor] = dataclasses.field(default_factory=list)
     output: Tensor | None = None
+    entropies: list[float] | None = None
+    trainability: float | None = None
 
 
 class _Signs(TorchDispatchMode):

@@ -8,7 +8,7 @@ from archlab.errors import ProxyError, four_parts
 from archlab.model.build import Backbone
 from archlab.proxy.passes import Subject
 
-__all__ = ["log_activations", "log_macs", "log_params"]
+__all__ = ["log_activations", "log_macs", "log_macs_of_spec", "log_params"]
 
 
 def log_params(subject: Subject) -> float:
@@ -24,6 +24,13 @@ def log_macs(subject: Subject) -> float:
 def log_activations(subject: Subject) -> float:
     """Natural logarithm of the elements that all operators write for one image of the side shown."""
     return _log(_report(subject).activation_elems, "activations")
+
+
+def log_macs_of_spec(subject: Subject) -> float:
+    """Natural logarithm of the multiply-adds at the resolution of the spec, whatever the side shown."""
+    if subject.spec is None:
+        return log_macs(subject)
+    return _log(count(trace(subject.spec)).macs, "multiply-adds")
 
 
 def _report(subject: Subject) -> CostReport:

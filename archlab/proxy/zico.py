@@ -1,0 +1,44 @@
+"""ZiCo: are the gradients of different batches large and alike?
+
+Source: G. Li, Y. Yang, K. Bhardwaj, R. Marculescu, "ZiCo: zero-shot NAS via inverse coefficient of variation on
+gradients", ICLR 2023, equation 10. The batches are the two halves of the images.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from archlab.errors import ProxyError, four_parts
+from archlab.proxy.passes import Subject
+
+__all__ = ["zico"]
+
+
+def zico(subject: Subject) -> float:
+    """Score a network: Σ over layers of log Σ over weights of mean |g| / deviation of g, both over the batches.
+
+    Weights whose gradient is the same in all batches are left out, as in the paper's code.
+
+    Raises:
+        ProxyError: When no gradient varies.
+    """
+    ratios = [_ratio(*halves) for halves in zip(*subject.learning.gradients, strict=True)]
+    positive = [ratio for ratio in ratios if ratio > 0]
+    if not positive:
+        raise ProxyError(
+            four_parts(
+                "zico found no gradient that differs between batches",
+                given=f"{len(ratios)} layers",
+                allowed="at least one",
+                do="choose another --proxy for this network",
+            )
+        )
+    return math.fsum(math.log(ratio) for ratio in positive)
+
+
+def _ratio(first: Tensor, second: Tensor) -> float:
+    """Sum over a layer's weights of mean / deviation, which for two values is (|a| + |b|) / |a − b|."""
+    apart = (first - second).abs()
+    ratio = torch.where(apart > 0, (first.abs() + second.abs()) / apart, 0.0)
+    return float(ratio.sum(dtype=torch.float64))
