@@ -72,7 +72,7 @@ TABLES = {
     ),
     "proxy": (
         "PROXIES",
-        {"answer", "flow", "learning", "look", "modes", "noise", "passes", "row", "scoring", "subject"},
+        {"answer", "flow", "learning", "look", "modes", "noise", "passes", "row", "rungs", "scoring", "subject"},
     ),
     "analysis": ("ANALYSES", {"attention", "finding", "intervals", "knobs", "shares"}),
 }

@@ -1,6 +1,7 @@
 """Accuracy scores without training."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,9 +16,15 @@ __all__ = ["proxies", "proxy_rows", "score", "score_rows"]
 
 
 def proxy_rows() -> list[dict[str, Any]]:
-    """List the scores as plain rows: name, title, default, source."""
+    """List the scores as plain rows: name, title, needs, default, source."""
     return [
-        {"name": row.name, "title": row.title, "default": row.name == DEFAULT, "source": row.source}
+        {
+            "name": row.name,
+            "title": row.title,
+            "needs": row.needs,
+            "default": row.name == DEFAULT,
+            "source": row.source,
+        }
         for row in PROXIES.values()
     ]
 
@@ -33,6 +40,7 @@ def score_rows(
     *,
     proxies: Sequence[str] | None = None,
     seed: int = 0,
+    data: str | Path | None = None,
     on_skip: Callable[[str], object] = lambda line: None,
 ) -> list[dict[str, Any]]:
     """Score a network; see `score`. A score that does not apply is no row: `on_skip` gets a line that says why."""
@@ -50,9 +58,9 @@ def score_rows(
             )
         )
     rows = []
-    for name in proxies or PROXIES:
+    for name in proxies or [name for name, row in PROXIES.items() if row.needs != "data"]:
         try:
-            result = score_spec(name, spec, seed=seed)
+            result = score_spec(name, spec, seed=seed, data=data)
         except ArchlabError as error:
             if proxies:
                 raise
@@ -63,12 +71,15 @@ def score_rows(
 
 
 @checked
-def score(model: str, *, proxies: Sequence[str] | None = None, seed: int = 0) -> pd.DataFrame:
+def score(
+    model: str, *, proxies: Sequence[str] | None = None, seed: int = 0, data: str | Path | None = None
+) -> pd.DataFrame:
     """Score a network without training; higher is better, and only values of one score compare.
 
     Args:
         model: A published name, a spec file or STUDY_DIR:DIGEST.
-        proxies: Names of `archlab proxy list`; None takes all that apply.
+        proxies: Names of `archlab proxy list`; None takes all that need no training and apply.
         seed: Seed of weights and images.
+        data: The images that `short_train` trains on, as for `train`; None takes digits.
     """
-    return pd.DataFrame(score_rows(model, proxies=proxies, seed=seed))
+    return pd.DataFrame(score_rows(model, proxies=proxies, seed=seed, data=data))

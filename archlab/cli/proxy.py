@@ -31,16 +31,23 @@ def run_list(json: Json = False) -> None:
 def run_score(
     model: OwnModel,
     proxy: Annotated[
-        list[str] | None, typer.Option("--proxy", help="Which score; repeat for more; all if left out.")
+        list[str] | None,
+        typer.Option("--proxy", help="Which score; repeat for more; all that need no training if left out."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights and images.")] = 0,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", help="Images for short_train: cifar10:DIR, a folder by class, an .npz; digits if left out."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Score a network; higher is better, and only values of one score compare."""
     from archlab.api.scores import score_rows
     from archlab.cli.output import note
 
-    rows = score_rows(model, proxies=proxy, seed=seed, on_skip=note)
+    rows = score_rows(model, proxies=proxy, seed=seed, data=data, on_skip=note)
     if json:
         return emit(rows)
     shown = [{**row, "score": f"{row['score']:.5g}", "seconds": f"{row['seconds']:.2f}"} for row in rows]

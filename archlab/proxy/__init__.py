@@ -17,6 +17,7 @@ from archlab.proxy import (
     meco,
     naswot,
     naswot_params,
+    short_train,
     size,
     snip,
     swap,
@@ -197,6 +198,14 @@ PROXIES: dict[str, Proxy] = {
         note="rewards attention of full rank; SynFlow where there is none",
         score=tf_tas.tf_tas,
         reads=frozenset({"flow"}),
+    ),
+    "short_train": Proxy(
+        name="short_train",
+        title="top-1 (%) after a short training on your own images, or on digits",
+        source="archlab's training loop; rungs after Jamieson and Talwalkar, AISTATS 2016, arXiv 1502.07943",
+        needs="data",
+        note="rewards learning fast; takes minutes",
+        score=short_train.short_train,
     ),
     "params": Proxy(
         name="params",

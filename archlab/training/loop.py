@@ -30,7 +30,13 @@ Show = Callable[[TrainProgress], None]
 
 
 def train(
-    module: nn.Module, dataset: Dataset, plan: TrainPlan, *, out: Path, on_progress: Show | None = None
+    module: nn.Module,
+    dataset: Dataset,
+    plan: TrainPlan,
+    *,
+    out: Path,
+    until: int | None = None,
+    on_progress: Show | None = None,
 ) -> TrainResult:
     """Train `module` in place, or go on with the training that `out` holds.
 
@@ -40,21 +46,24 @@ def train(
         dataset: What to train and to score on.
         plan: How.
         out: Folder of `metrics.csv`, `checkpoint.safetensors` and, in the end, `weights.safetensors`.
+        until: Stop after so many epochs of the plan; a later call with more goes on. None stops at the plan's last.
         on_progress: Is told of every step.
 
     Returns:
-        The result; not finished after an interrupt (Ctrl-C), which is kept until a step is whole.
+        The result; not finished where `until` came first, or after an interrupt (Ctrl-C), which is kept until a step
+        is whole.
 
     Raises:
         PlanError: If the network and the data do not fit, or the loss is no number any more.
         StudyError: If `out` holds another training.
     """
     run = _Run(module, dataset, plan, out)
+    last = plan.epochs if until is None else min(until, plan.epochs)
     with torch.random.fork_rng(), Pause() as pause:
         try:
-            while run.epoch < plan.epochs:
+            while run.epoch < last:
                 run.take_steps(pause, on_progress)
-                run.end_epoch(pause, on_progress)
+                run.end_epoch(pause, on_progress, is_last=run.epoch + 1 == last)
         except KeyboardInterrupt:
             run.save()
     return run.result()
@@ -90,11 +99,11 @@ class _Run:
             self.step += 1
             if on_progress is not None:
                 on_progress(self.progress(loss))
-            if time.monotonic() - self.saved_s > self.plan.save_every_s:
+            if self._is_time_to_save():
                 self.save()
 
-    def end_epoch(self, pause: Pause, on_progress: Show | None) -> None:
-        """Score, add the row, save; the last epoch also writes the weights."""
+    def end_epoch(self, pause: Pause, on_progress: Show | None, *, is_last: bool) -> None:
+        """Score, add the row; save if this epoch is the last of the call or it is time; the plan's end has weights."""
         val_loss, top1 = evaluate(self.updater.final, self.dataset, self.plan.resolution, between=pause.check)
         self._tick()
         row = EpochMetrics(
@@ -111,7 +120,8 @@ class _Run:
         if self.epoch == self.plan.epochs:
             plain = checkpoint.plain(self.updater.final.state_dict())
             write_bytes(self.weights, safetensors.torch.save(plain, metadata={"format": "pt"}))
-        self.save()
+        if is_last or self._is_time_to_save():
+            self.save()
         if on_progress is not None:
             on_progress(self.progress(row.train_loss))
 
@@ -157,6 +167,9 @@ class _Run:
             metrics=tuple(self.rows),
             seconds=self.seconds,
         )
+
+    def _is_time_to_save(self) -> bool:
+        return time.monotonic() - self.saved_s > self.plan.save_every_s
 
     def _taken(self) -> int:
         return self.epoch * self.updater.steps + self.step

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from archlab.errors import PlanError, four_parts
-from archlab.training.dataset import Dataset
+from archlab.training.dataset import Dataset, to_input
 
 __all__ = ["check_classes", "evaluate"]
 
@@ -33,10 +33,11 @@ def evaluate(
     device = next(module.parameters()).device
     loss, right = 0.0, 0
     with _evaluating(module):
-        for x_BCHW, labels_B in dataset.batches(_BATCH, resolution, None, split="val"):
+        for start in range(0, len(dataset.val_labels), _BATCH):
             between()
-            labels_B = labels_B.to(device)
-            logits_BK = module(x_BCHW.to(device)).float()
+            x_BHWC = torch.from_numpy(dataset.val_images[start : start + _BATCH]).to(device)
+            labels_B = torch.from_numpy(dataset.val_labels[start : start + _BATCH]).to(device)
+            logits_BK = module(to_input(x_BHWC, dataset, resolution)).float()
             loss += functional.cross_entropy(logits_BK, labels_B, reduction="sum").item()
             right += int((logits_BK.argmax(1) == labels_B).sum())
     return loss / len(dataset.val_labels), 100 * right / len(dataset.val_labels)

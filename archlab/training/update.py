@@ -19,17 +19,24 @@ from archlab.training.plan import TrainPlan
 __all__ = ["Updater"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_IMAGES_SHARE = 4
+"""Images may take the free memory of a GPU over this."""
 
 
 class Updater:
-    """A network with what moves its weights; `steps` per epoch."""
+    """A network with what moves its weights; `steps` per epoch.
+
+    The bytes of the images lie on the device of the network where they have room, so that a GPU waits for nothing.
+    """
 
     def __init__(self, module: nn.Module, dataset: Dataset, plan: TrainPlan) -> None:
         self.device = _device(plan.device)
         self.dtype = _DTYPES[plan.precision or _default_precision(self.device)]
         self.module = module.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dataset, self.plan = dataset, plan
-        self.images_BHWC, self.labels_B = torch.from_numpy(dataset.images), torch.from_numpy(dataset.labels)
+        where = self.device if _has_room(self.device, dataset.images.nbytes) else torch.device("cpu")
+        self.images_BHWC = torch.from_numpy(dataset.images).to(where)
+        self.labels_B = torch.from_numpy(dataset.labels).to(where)
         self.batch = min(plan.batch, len(dataset.images))
         self.steps = len(dataset.images) // self.batch
         self.optimizer = adamw(self.module, lr=plan.lr, weight_decay=plan.weight_decay)
@@ -55,7 +62,7 @@ class Updater:
         """Do one step and give its loss."""
         draw = np.random.default_rng((self.plan.seed, epoch, step))
         torch.manual_seed(int(draw.integers(2**62)))
-        rows = torch.from_numpy(order[step * self.batch : (step + 1) * self.batch])
+        rows = torch.from_numpy(order[step * self.batch : (step + 1) * self.batch]).to(self.images_BHWC.device)
         x_BCHW, targets_BK = self._batch(rows, draw)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(epoch, step)
@@ -99,6 +106,11 @@ def _device(name: str | None) -> torch.device:
     raise PlanError(
         four_parts("torch has no such device here", given=wanted, allowed=", ".join(known), do="leave device out")
     )
+
+
+def _has_room(device: torch.device, size_bytes: int) -> bool:
+    """Whether images take less than a quarter of the free memory of a GPU; on a CPU they are there already."""
+    return device.type == "cpu" or size_bytes < torch.cuda.mem_get_info(device)[0] / _IMAGES_SHARE
 
 
 def _default_precision(device: torch.device) -> str:

@@ -14,6 +14,8 @@ from archlab.proxy import DEFAULT, PROXIES, Proxy, Subject, score, score_side
 from archlab.proxy.passes import READS
 from archlab.proxy.row import NEEDS
 
+FREE = [name for name, row in PROXIES.items() if row.needs != "data"]
+"""Scores that train have their own suite, `test_short_train`: they take minutes."""
 SMALLEST = ["convnext_atto", "edgenext_xx_small", "edgenext_xx_small_bn_hs", "efficientvit_b0", "efficientvit_m0"]
 
 
@@ -30,7 +32,7 @@ def test_a_row_says_what_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("model", SMALLEST)
-@pytest.mark.parametrize("name", PROXIES)
+@pytest.mark.parametrize("name", FREE)
 def test_finite_and_repeatable_on_every_family(name: str, model: str) -> None:
     torch.manual_seed(1)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
@@ -43,7 +45,7 @@ def test_finite_and_repeatable_on_every_family(name: str, model: str) -> None:
     assert torch.get_num_threads() == threads
 
 
-@pytest.mark.parametrize("name", PROXIES)
+@pytest.mark.parametrize("name", FREE)
 def test_hybrids_have_a_score(name: str) -> None:
     hybrid = space.load("hybrid")
     rng = random.Random(4)
@@ -52,13 +54,13 @@ def test_hybrids_have_a_score(name: str) -> None:
     assert all(math.isfinite(value) for value in found)
 
 
-@pytest.mark.parametrize("name", PROXIES)
+@pytest.mark.parametrize("name", FREE)
 def test_a_backbone_without_a_classifier_has_a_score(name: str) -> None:
     spec = published("edgenext_xx_small").spec.replace(head=None, classes=0)
     assert math.isfinite(score(name, spec, resolution=64, batch_size=4).score)
 
 
-@pytest.mark.parametrize("name", PROXIES)
+@pytest.mark.parametrize("name", FREE)
 def test_more_of_the_same_is_better(name: str) -> None:
     """B2 is B1 with wider and deeper stages: no proxy worth its name prefers B1."""
     small, large = (published(f"efficientvit_b{i}").spec for i in (1, 2))
@@ -66,7 +68,7 @@ def test_more_of_the_same_is_better(name: str) -> None:
 
 
 def test_the_default_is_a_row() -> None:
-    assert DEFAULT in PROXIES
+    assert DEFAULT in FREE
 
 
 def test_a_larger_input_is_scored_on_larger_images() -> None:

@@ -21,6 +21,7 @@ from archlab.training.loop import train
 from archlab.training.plan import TrainPlan
 from archlab.training.progress import TrainProgress, TrainResult
 from archlab.training.scoring import evaluate
+from archlab.training.update import Updater
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -45,10 +46,14 @@ def digits() -> Dataset:
 
 
 def run(
-    dataset: Dataset, out: Path, show: Callable[[TrainProgress], None] | None = None, **changes: Any
+    dataset: Dataset,
+    out: Path,
+    show: Callable[[TrainProgress], None] | None = None,
+    until: int | None = None,
+    **changes: Any,
 ) -> TrainResult:
     plan = TrainPlan(**{**PLAN, **changes})
-    return train(build(SPEC, seed=plan.seed), dataset, plan, out=out, on_progress=show)
+    return train(build(SPEC, seed=plan.seed), dataset, plan, out=out, until=until, on_progress=show)
 
 
 def kill_after(steps: int) -> Callable[[TrainProgress], None]:
@@ -108,6 +113,16 @@ def test_a_finished_training_is_not_repeated(digits: Dataset, tmp_path: Path) ->
     assert calls == []
     assert numbers(again) == numbers(first)
     assert again.is_finished
+
+
+def test_a_training_stops_where_it_is_asked_to_and_goes_on(digits: Dataset, tmp_path: Path) -> None:
+    whole = run(digits, tmp_path / "whole", epochs=3)
+    for until, rows in ((1, 1), (2, 2), (1, 2)):  # no way back
+        part = run(digits, tmp_path / "cut", epochs=3, until=until)
+        assert len(part.metrics) == rows
+        assert not part.is_finished
+        assert part.weights is None
+    assert numbers(run(digits, tmp_path / "cut", epochs=3, until=9)) == numbers(whole)
 
 
 def test_the_files_hold_what_the_result_says(digits: Dataset, tmp_path: Path) -> None:
@@ -190,3 +205,12 @@ def test_impossible_plans_are_refused() -> None:
 
 def test_an_unknown_device_is_refused(digits: Dataset, tmp_path: Path) -> None:
     assert "no such device here" in refused(PlanError, lambda: run(digits, tmp_path, device="cuda:9"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_the_images_lie_there(digits: Dataset, tmp_path: Path) -> None:
+    updater = Updater(build(SPEC), digits, TrainPlan(**{**PLAN, "device": "cuda"}))
+    assert updater.images_BHWC.is_cuda
+    assert updater.images_BHWC.dtype == torch.uint8
+    assert run(digits, tmp_path, device="cuda", precision="bf16").is_finished
