@@ -17,7 +17,7 @@ __all__ = ["Familiarity"]
 
 Floats = npt.NDArray[np.float64]
 
-_FAR = 2.5
+_FAR = 1.5
 """At this distance the part of the error that grows is as large as the part that does not; `studies/predictors`
 (calibrate_coverage.md) shows the choice."""
 

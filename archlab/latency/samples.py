@@ -37,8 +37,9 @@ __all__ = [
     "stored",
 ]
 
-FORMAT = 2
-"""2: the ends of a spread are for a network that was measured; others' are farther apart (`familiarity`)."""
+FORMAT = 3
+"""2: the ends of a spread are for a network that was measured; others' are farther apart (`familiarity`). 3: by other
+distances."""
 
 _RUN = ("runtime", "precision", "batch", "layout", "threads")
 

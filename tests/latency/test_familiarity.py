@@ -21,14 +21,14 @@ def named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("named")
 def test_one_deviation_away() -> None:
-    assert Familiarity(["a", "b", "c"]).scale("asked") == pytest.approx(math.sqrt(1 + 1 / 2.5**2))
+    assert Familiarity(["a", "b", "c"]).scale("asked") == pytest.approx(math.sqrt(1 + 1 / 1.5**2))
 
 
 @pytest.mark.usefixtures("named")
 def test_what_was_measured_is_as_far_from_the_others_once_it_is_left_out() -> None:
     found = Familiarity(["a", "b", "c"])
     assert [found.scale(name) for name in "abc"] == [1.0, 1.0, 1.0]
-    apart = math.sqrt(1 + 2**2 / (8 / 3) / 2.5**2)
+    apart = math.sqrt(1 + 2**2 / (8 / 3) / 1.5**2)
     assert found.left_out() == pytest.approx([apart, apart, apart])
 
 

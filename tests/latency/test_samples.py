@@ -150,7 +150,7 @@ def test_a_damaged_file_is_refused(change):
     text = message(lambda: stored(CPU))
     assert text.startswith("cpu.json is no calibration that this version reads; given: ")
     assert text.endswith(
-        "; allowed: files of format 2, written by archlab device calibrate; "
+        "; allowed: files of format 3, written by archlab device calibrate; "
         "calibrate the device again, or remove the file"
     )
 
