@@ -22,7 +22,7 @@ from archlab.files import write_bytes
 from archlab.latency.launches import Launches, launches
 from archlab.model import timm_gate
 
-__all__ = ["COLUMNS", "Row", "find", "read", "trace_all"]
+__all__ = ["COLUMNS", "Row", "find", "read", "trace_all", "trace_at", "trace_of"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,14 +61,17 @@ def trace_all(bench: Path, folder: Path) -> dict[tuple[str, int], str]:
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {(row["model"], int(row["img_size"])) for name in COLUMNS for row in _rows(bench, name)}
     for model, side in sorted(wanted):
-        path = _path(folder, model, side)
-        if path.exists():
-            continue
         try:
-            write_bytes(path, gzip.compress(json.dumps(_traced(model, side)).encode(), 3))
+            trace_at(_path(folder, model, side), model, side)
         except (CostRuleError, ValueError, RuntimeError, AssertionError, TypeError) as error:
             failed[model, side] = f"{type(error).__name__}: {str(error)[:120]}"
     return failed
+
+
+def trace_at(path: Path, model: str, side: int) -> None:
+    """Trace a model at an input side into a file, if it is not there yet; `trace_of` takes what it holds."""
+    if not path.exists():
+        write_bytes(path, gzip.compress(json.dumps(_traced(model, side)).encode(), 3))
 
 
 def read(bench: Path, folder: Path, column: str) -> list[Row]:
@@ -79,7 +82,7 @@ def read(bench: Path, folder: Path, column: str) -> list[Row]:
         if not path.exists():
             continue
         kept = json.loads(gzip.decompress(path.read_bytes()))
-        trace, batch = _trace_of(kept), int(float(row[f"bs_{column}"]))
+        trace, batch = trace_of(kept), int(float(row[f"bs_{column}"]))
         found.append(
             Row(
                 model=row["model"],
@@ -141,7 +144,8 @@ def _packed(row: OpRow) -> list[object]:
     return [*shapes, row.weight_elems, row.params, row.macs, row.read_elems, row.write_elems, row.is_constant, attrs]
 
 
-def _trace_of(kept: dict[str, Any]) -> OpTrace:
+def trace_of(kept: dict[str, Any]) -> OpTrace:
+    """The trace that a file of `trace_at` holds, unpacked from its JSON."""
     rows = tuple(_unpacked(_tuples(row)) for row in kept["rows"])
     layer = LayerTrace(rows=rows, params=kept["params"], unread=(), output=len(rows) - 1, output_shape=())
     segment = Segment(prefix="", first=0, source=-1, layer=layer)
