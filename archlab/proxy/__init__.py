@@ -246,20 +246,7 @@ def score(
     seed: int = 0,
     data: str | Path | None = None,
 ) -> ProxyScore:
-    """Score a network as it is at its own resolution; global random state and threads are left alone.
-
-    Args:
-        name: A name of `PROXIES`.
-        spec: The network.
-        resolution: Input side in pixels at which it is built and run; None takes `score_side`.
-        batch_size: Number of generated images; scores that learn need at least four.
-        seed: Seed of the weights and of the images.
-        data: The user's images, for scores that train.
-
-    Raises:
-        UnknownNameError: When there is no such proxy.
-        ProxyError: When the network has no such score.
-    """
+    """Score a network by one proxy; see `scores`."""
     return scores([name], spec, resolution=resolution, batch_size=batch_size, seed=seed, data=data)[0]
 
 
@@ -273,10 +260,17 @@ def scores(
     data: str | Path | None = None,
     on_skip: Callable[[str, ProxyError], object] | None = None,
 ) -> list[ProxyScore]:
-    """Score a network by several proxies; those that read the same pass share it. Arguments are those of `score`.
+    """Score a network by several proxies; those that read the same pass share it.
+
+    Values do not depend on which others are asked for. Global random state and threads are left alone.
 
     Args:
-        names: Names of `PROXIES`; values do not depend on which others are asked for.
+        names: Names of `PROXIES`.
+        spec: The network, scored as it is at its own resolution.
+        resolution: Input side in pixels at which it is built and run; None takes `score_side`.
+        batch_size: Number of generated images; scores that learn need at least four.
+        seed: Seed of the weights and of the images.
+        data: The user's images, for scores that train.
         on_skip: Gets the name and the reason of a score that the network does not have, which is then left out.
 
     Raises:

@@ -17,8 +17,8 @@ from archlab.proxy.modes import as_batches, only_differentiable, places, watched
 
 __all__ = ["MAX_PATTERN_IMAGES", "Look", "joined", "look", "smallest_eigenvalue"]
 
-MAX_PATTERN_IMAGES = 62
-"""A unit's bits over the images are kept in one integer; further images are not looked at."""
+MAX_PATTERN_IMAGES = 52
+"""A unit's bits over the images are kept in one number; further images are not looked at."""
 
 _aten = torch.ops.aten
 _ACTIVATIONS = frozenset(
@@ -33,7 +33,7 @@ class Look:
     """What one pass showed; what was not asked for stays empty.
 
     `shared_BB` counts the activation bits that two images share, of `bits` in all; `patterns` holds the distinct
-    columns of bits that the images put on the units, as integers; `lambdas` the smallest eigenvalue of each layer's
+    columns of bits that the images put on the units, as numbers; `lambdas` the smallest eigenvalue of each layer's
     correlation between channels, of the first image; `maps` the maps after entries and blocks, differentiable by each
     other; `images_BCHW` and `output` are the graph's ends; `entropies` and `trainability` are
     where the parts of az_nas keep what they worked out.
@@ -42,7 +42,7 @@ class Look:
     images_BCHW: Tensor
     shared_BB: Tensor
     bits: int = 0
-    patterns: Tensor = dataclasses.field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    patterns: Tensor = dataclasses.field(default_factory=lambda: torch.empty(0, dtype=torch.float64))
     lambdas: list[float] = dataclasses.field(default_factory=list)
     maps: list[Tensor] = dataclasses.field(default_factory=list)
     output: Tensor | None = None
@@ -120,11 +120,10 @@ def _count(found: Look, bits_BU: Tensor) -> None:
 
 
 def _pack(bits_BU: Tensor) -> Tensor:
-    """Distinct columns of bits, each as one integer."""
-    codes_U = torch.zeros(bits_BU.shape[1], dtype=torch.int64)
-    for place, bits_U in enumerate(bits_BU[:MAX_PATTERN_IMAGES]):
-        codes_U += bits_U.long() << place
-    return torch.unique(codes_U)
+    """Distinct columns of bits, each as one whole number, exact in float64."""
+    shown_BU = bits_BU[:MAX_PATTERN_IMAGES].double()
+    places_B = 2.0 ** torch.arange(len(shown_BU), dtype=torch.float64)
+    return torch.unique(places_B @ shown_BU)
 
 
 def smallest_eigenvalue(map_CHW: Tensor) -> float:

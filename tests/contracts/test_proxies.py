@@ -94,7 +94,9 @@ def test_repeatable_alone_and_among_others(name: str) -> None:
 
 @pytest.mark.parametrize("name", FREE)
 def test_hybrids_have_a_score(name: str) -> None:
-    found = {all_scores(spec)[name].score for spec in hybrids()}
+    # four images draw no more than 16 patterns, which every network reaches
+    one_by_one = name == "swap"
+    found = {(score(name, spec) if one_by_one else all_scores(spec)[name]).score for spec in hybrids()}
     assert len(found) == len(hybrids())
     assert all(math.isfinite(value) for value in found)
 
