@@ -1,0 +1,89 @@
+"""Measure every network of specs.jsonl on this CPU, as it is trained: one row of latency.csv after the other.
+
+    python studies/hybrid_bench/latency_bench.py [--recipe cifar10] [--first 64]
+
+One thread, batch 1, ONNX Runtime, the measuring protocol; norms are folded away as for deployment. An anchor is
+measured before every twenty networks. Give the command again and it goes on where it stopped. Measure where nothing
+else runs: what came out noisy says so.
+"""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench_networks import HERE, Network, load
+from bench_recipes import RECIPES, Recipe
+from bench_table import read
+
+from archlab.device import catalog
+from archlab.device.measure import measure
+from archlab.families import published
+from archlab.files import append_line
+from archlab.model.build import build
+from archlab.model.deploy import deploy
+from archlab.spec import ArchSpec
+
+__all__ = ["COLUMNS", "LATENCY", "main"]
+
+LATENCY = "latency.csv"
+COLUMNS = ("name", "recipe", "small", "latency_ms", "low_ms", "high_ms", "n", "quality", "source", "fingerprint")
+_ANCHOR, _ANCHOR_EVERY = "edgenext_xx_small_bn_hs", 20
+
+
+def _row(name: str, recipe_name: str, recipe: Recipe, spec: ArchSpec) -> dict[str, Any]:
+    small = recipe.small(spec)
+    cpu = catalog.device("cpu")
+    run = catalog.run_for(cpu, warmup_s=0.5, max_s=2.0)
+    shape = (1, 3, small.resolution, small.resolution)
+    found = measure(deploy(build(small)), cpu, run, input_shape=shape, digest=small.digest)
+    return {
+        "name": name,
+        "recipe": recipe_name,
+        "small": small.digest,
+        "latency_ms": round(found.median_ms, 5),
+        "low_ms": round(found.ci95_ms[0], 5),
+        "high_ms": round(found.ci95_ms[1], 5),
+        "n": len(found.samples_ms),
+        "quality": found.quality,
+        "source": found.source,
+        "fingerprint": found.environment["fingerprint"],
+    }
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    if not path.is_file():
+        append_line(path, ",".join(COLUMNS))
+    with path.open("a", newline="", encoding="utf-8") as file:
+        csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(row)
+
+
+def _todo(networks: list[Network], done: list[str]) -> list[tuple[str, ArchSpec]]:
+    """What is left, with the anchor before every twenty."""
+    rows = []
+    for start in range(0, len(networks), _ANCHOR_EVERY):
+        rows.append((f"anchor_{start // _ANCHOR_EVERY}", published(_ANCHOR).spec))
+        rows += [(network.name, network.spec) for network in networks[start : start + _ANCHOR_EVERY]]
+    return [(name, spec) for name, spec in rows if name not in done]
+
+
+def main() -> None:
+    """Measure what is missing."""
+    parser = argparse.ArgumentParser(description="Measure the networks of the benchmark on this CPU.")
+    parser.add_argument("--specs", type=Path, default=HERE / "specs.jsonl")
+    parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--recipe", choices=list(RECIPES), default="cifar10", help="at whose resolution and stem")
+    parser.add_argument("--first", type=int, help="only the first so many networks")
+    asked = parser.parse_args()
+    path = asked.out / LATENCY
+    done = [row["name"] for row in read(path) if row["recipe"] == asked.recipe]
+    for name, spec in _todo(load(asked.specs)[: asked.first], done):
+        row = _row(name, asked.recipe, RECIPES[asked.recipe], spec)
+        _append(path, row)
+        sys.stdout.write(f"{name}: {row['latency_ms']} ms ({row['low_ms']} to {row['high_ms']}), {row['quality']}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Score every network of specs.jsonl by every proxy: one row of scores.csv per network and proxy.
+
+    python studies/hybrid_bench/score_bench.py [--first 64] [--of full small] [--recipe cifar10]
+    python studies/hybrid_bench/score_bench.py --proxy short_train --data DATA/tiny50.npz --first 64
+
+`full` is the network at its own resolution and with 1000 classes, as a search scores it; `small` is the one trained.
+Without `--proxy` all proxies that need no training are asked. Give the command again and it goes on where it stopped; a
+network that has no such score gets an empty one.
+"""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+from bench_networks import HERE, Network, load
+from bench_recipes import RECIPES
+from bench_table import read
+
+from archlab.errors import ProxyError
+from archlab.files import append_line
+from archlab.proxy import PROXIES, scores
+from archlab.spec import ArchSpec
+
+__all__ = ["COLUMNS", "SCORES", "main"]
+
+SCORES = "scores.csv"
+COLUMNS = ("name", "of", "proxy", "score", "seconds")
+
+
+def _label(proxy: str, data: Path | None) -> str:
+    """A score that trains is named with its data."""
+    return f"{proxy}:{data.stem if data else 'digits'}" if PROXIES[proxy].needs == "data" else proxy
+
+
+def _rows(name: str, of: str, spec: ArchSpec, proxies: list[str], data: Path | None) -> list[dict[str, object]]:
+    lacking: list[str] = []
+
+    def skip(proxy: str, error: ProxyError) -> None:
+        lacking.append(proxy)
+
+    found = scores(proxies, spec, data=data, on_skip=skip)
+    rows: list[dict[str, object]] = [
+        {"name": name, "of": of, "proxy": _label(s.proxy, data), "score": repr(s.score), "seconds": f"{s.seconds:.3f}"}
+        for s in found
+    ]
+    return rows + [
+        {"name": name, "of": of, "proxy": _label(proxy, data), "score": "", "seconds": ""} for proxy in lacking
+    ]
+
+
+def _append(path: Path, rows: list[dict[str, object]]) -> None:
+    if not path.is_file():
+        append_line(path, ",".join(COLUMNS))
+    with path.open("a", newline="", encoding="utf-8") as file:
+        csv.DictWriter(file, COLUMNS, lineterminator="\n").writerows(rows)
+
+
+def _spec(network: Network, of: str, recipe: str) -> ArchSpec:
+    return network.spec if of == "full" else RECIPES[recipe].small(network.spec)
+
+
+def main() -> None:
+    """Score what is missing."""
+    parser = argparse.ArgumentParser(description="Score the networks of the benchmark.")
+    parser.add_argument("--specs", type=Path, default=HERE / "specs.jsonl")
+    parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--of", nargs="+", choices=["full", "small"], default=["full"])
+    parser.add_argument("--recipe", choices=list(RECIPES), default="cifar10", help="how small")
+    parser.add_argument(
+        "--proxy", nargs="+", choices=list(PROXIES), help="which; all that need no training if left out"
+    )
+    parser.add_argument("--data", type=Path, help="images for scores that train; digits if left out")
+    parser.add_argument("--first", type=int, help="only the first so many networks")
+    asked = parser.parse_args()
+    proxies = asked.proxy or [name for name, row in PROXIES.items() if row.needs != "data"]
+    path = asked.out / SCORES
+    done = {(row["name"], row["of"], row["proxy"]) for row in read(path)}
+    for network in load(asked.specs)[: asked.first]:
+        for of in asked.of:
+            left = [proxy for proxy in proxies if (network.name, of, _label(proxy, asked.data)) not in done]
+            if left:
+                rows = _rows(network.name, of, _spec(network, of, asked.recipe), left, asked.data)
+                _append(path, rows)
+                sys.stdout.write(f"{network.name} {of}: {sum(float(str(r['seconds'] or 0)) for r in rows):.1f} s\n")
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
