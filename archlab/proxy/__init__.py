@@ -17,6 +17,7 @@ from archlab.proxy import (
     meco,
     naswot,
     naswot_params,
+    published,
     short_train,
     size,
     snip,
@@ -206,6 +207,14 @@ PROXIES: dict[str, Proxy] = {
         needs="data",
         note="rewards learning fast; takes minutes",
         score=short_train.short_train,
+    ),
+    "published": Proxy(
+        name="published",
+        title="published: ImageNet-1k top-1 in percent, as predicted from published networks",
+        source="timm's results files and the papers' tables; archlab's own fit, studies/published",
+        needs="nothing",
+        note="rewards what published networks gained by, at one training recipe",
+        score=published.published,
     ),
     "params": Proxy(
         name="params",

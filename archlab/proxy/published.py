@@ -1,0 +1,129 @@
+"""Which top-1 on ImageNet-1k would a network of this kind have been published with, and how sure is that?
+
+Learnt from the published accuracies of hundreds of networks that were trained on ImageNet-1k alone, from what they are
+made of (`published_features`) and how they were trained. Half of the answer is a Gaussian process, half are boosted
+trees (`published_kernel`, `published_trees`).
+
+The confounder. Published accuracies differ by recipe as much as by network: ResNet-50 was published with 76 and with 81
+percent. Each network is learnt together with its recipe: how strong the augmentation, how many epochs, with a teacher
+or not, pretrained without labels or not (`studies/published/recipes.csv`, by hand from papers and timm's tags). All
+predictions are made for one recipe, `USUAL`, so that they compare networks and not recipes. What a tag does not say
+(tuning, a lucky seed, a paper's care for its own network) stays in the interval.
+
+What the number is not. It is no measurement, and no promise for your data or recipe. The interval is where 90 % of the
+published networks of a family that was left out lay; that of a network that is extrapolated is wider, and its number is
+to be read as a rank at best. See `studies/published/report.md` for what holds.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from archlab.cost.rows import OpTrace
+from archlab.cost.trace import trace
+from archlab.errors import ProxyError, four_parts
+from archlab.proxy.passes import Subject
+from archlab.proxy.published_data import shipped
+from archlab.proxy.published_features import described
+from archlab.proxy.published_kernel import COLUMNS
+from archlab.spec import ArchSpec
+
+__all__ = ["SIZES", "USUAL", "Prediction", "Recipe", "predict", "published"]
+
+SIZES = ("log_macs", "log_params", "log_written", "log_side", "log_depth", "log_layers", "log_width")
+"""Columns in which a network may not lie outside of those learnt from."""
+
+_CLASSES = 1000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """How a network is trained. `strength`: 0 crops and flips, 1 a bag of tricks, 2 AutoAugment, 3 mixup and CutMix."""
+
+    strength: int
+    epochs: int
+    is_taught: bool = False
+    is_self_supervised: bool = False
+
+    @property
+    def numbers(self) -> tuple[float, float, float, float]:
+        """The columns of `published_kernel.RECIPE`."""
+        return float(self.strength), math.log(self.epochs), float(self.is_taught), float(self.is_self_supervised)
+
+
+USUAL = Recipe(strength=3, epochs=300)
+"""DeiT's and Swin's recipe, with which most networks since 2021 were published; no teacher."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Prediction:
+    """Predicted ImageNet-1k top-1 in percent, its 90 % interval, and whether the network is unlike those learnt from.
+
+    `beyond` names the sizes that lie outside of what was learnt from; a network may be strange without one.
+    """
+
+    top1: float
+    low: float
+    high: float
+    is_extrapolated: bool
+    beyond: tuple[str, ...] = ()
+
+
+def predict(target: ArchSpec | OpTrace, recipe: Recipe = USUAL) -> Prediction:
+    """Predict the top-1 that a network would be published with.
+
+    Args:
+        target: A spec, taken with 1000 classes whatever it has; or a trace of one image, with 1000 classes.
+        recipe: How it would have been trained.
+
+    Raises:
+        ProxyError: For a spec without a classifier, or a trace without layers or of several images.
+    """
+    learnt = shipped()
+    numbers = np.asarray([*described(_traced(target)), *recipe.numbers], np.float32).astype(np.float64)
+    if not np.isfinite(numbers).all():
+        raise _refusal("a network with sizes that are not finite")
+    top1, deviation, strange = (float(one[0]) for one in learnt.predict(numbers[None]))
+    is_beyond = (numbers < learnt.low_D) | (numbers > learnt.high_D)
+    beyond = tuple(name for name, is_out in zip(COLUMNS, is_beyond, strict=True) if is_out)
+    is_extrapolated = bool(beyond) or strange > learnt.limit
+    half = deviation * learnt.stretch * (learnt.wide if is_extrapolated else 1)
+    error = max(100 - top1, 0.1)
+    return Prediction(
+        top1=100 - error,
+        low=max(100 - error * math.exp(half), 0.0),
+        high=100 - error * math.exp(-half),
+        is_extrapolated=is_extrapolated,
+        beyond=beyond,
+    )
+
+
+def published(subject: Subject) -> float:
+    """Score a network: the predicted ImageNet-1k top-1 in percent, at the resolution of its spec."""
+    if subject.spec is not None:
+        return predict(subject.spec).top1
+    return predict(trace(subject.module, resolution=subject.images_BCHW.shape[-1])).top1
+
+
+def _traced(target: ArchSpec | OpTrace) -> OpTrace:
+    if isinstance(target, ArchSpec):
+        if target.head is None:
+            raise _refusal(f"the spec {target.digest} without a head")
+        return trace(target.replace(classes=_CLASSES))
+    if target.batch != 1 or not target.resolution or not any(row.macs for row in target.rows):
+        raise _refusal(
+            f"a trace of {target.batch} images of {target.resolution} pixels with {len(target.rows)} operators"
+        )
+    return target
+
+
+def _refusal(given: str) -> ProxyError:
+    return ProxyError(
+        four_parts(
+            "published cannot predict an accuracy",
+            given=given,
+            allowed="classifiers, traced for one image of a known side",
+            do="give a spec with a head, or choose another --proxy",
+        )
+    )
