@@ -7,7 +7,9 @@ multiply-adds lie within a factor of 1.5; equal latency: within 1.25. Pairs coun
 one standard deviation of such a difference between seeds. Intervals draw the networks again a thousand times.
 
 The half `tune` chooses the combination: standardised scores are added up one by one, as long as τ at equal cost grows
-there by 0.01. What is reported of it is the half `report`, on which everything else is shown too.
+there by 0.01. What is reported of it is the half `report`, on which everything else is shown too. `another seed` says
+how well one training from another seed ranks those networks of the half that have several: no score can be expected to
+do better. `top-1 after epoch N` is of the training that is judged, and shares its noise.
 """
 
 import argparse
@@ -36,6 +38,7 @@ _COST, _LATENCY = 1.5, 1.25
 _PARTS = ("all pairs", "equal cost", "equal latency")
 _MOST_MEMBERS, _LEAST_GAIN = 4, 0.01
 _BASELINES = ("params", "macs")
+_AS_TRAINED = " as trained"
 _GAP = 0.5
 """Points, where no network was trained from two seeds."""
 
@@ -101,13 +104,26 @@ def judge(bench: Bench, scores: Mapping[str, Floats]) -> dict[str, dict[str, Tau
     """Score → part → τ on the half `report`: every score, the baselines first, and the combination, last."""
     ordered = sorted(scores, key=lambda name: (name not in _BASELINES, name))
     found = {name: bench.taus(scores[name], bench.is_report) for name in ordered}
-    untrained = {name: values for name, values in scores.items() if ":" not in name and "epoch" not in name}
-    for title, among in (("combined, no training", untrained), ("combined", dict(scores))):
+    own = {name: values for name, values in scores.items() if not name.endswith(_AS_TRAINED)}
+    untrained = {name: values for name, values in own.items() if ":" not in name and "epoch" not in name}
+    for title, among in (("combined, no training", untrained), ("combined", own)):
         members = combine(bench, among)
         if members:
             label = f"{title}: {' + '.join(members)}"
             found[label] = bench.taus(_sum(bench, among, members), bench.is_report)
     return found
+
+
+def _another_seed(folder: Path, recipe: str, bench: Bench) -> dict[str, dict[str, Tau]]:
+    """τ of the first seed with the mean of the others; empty where no network has two."""
+    tops: dict[str, list[float]] = defaultdict(list)
+    for row in sorted(read(folder / RESULTS), key=lambda row: int(row["seed"])):
+        if row["recipe"] == recipe and row["top1"]:
+            tops[row["name"]].append(float(row["top1"]))
+    first = np.array([tops[name][0] if len(tops[name]) > 1 else math.nan for name in bench.names])
+    others = np.array([statistics.fmean(tops[name][1:] or tops[name]) for name in bench.names])
+    found = dataclasses.replace(bench, top1=others).taus(first, bench.is_report)
+    return {"another seed": found} if found["all pairs"].pairs else {}
 
 
 def _bench(folder: Path, recipe: str) -> tuple[Bench, float | None]:
@@ -140,7 +156,7 @@ def _scores(folder: Path, recipe: str, of: str, bench: Bench) -> tuple[dict[str,
     facts = {row["name"]: row for row in read(folder / RESULTS) if row["recipe"] == recipe}
     for name in bench.names:  # a baseline is always there: that of the network as trained
         for count in ("params", "macs", "activations"):
-            found.setdefault(f"{count} as trained", {})[name] = math.log(float(facts[name][count]))
+            found.setdefault(f"{count}{_AS_TRAINED}", {})[name] = math.log(float(facts[name][count]))
     for row in read(folder / CURVES):
         if row["recipe"] == recipe and row["seed"] == "0" and int(row["epoch"]) < RECIPES[recipe].epochs:
             label = f"top-1 after epoch {row['epoch']}"
@@ -194,7 +210,7 @@ def main() -> None:
     asked = parser.parse_args()
     bench, spread = _bench(asked.folder, asked.recipe)
     scores, seconds = _scores(asked.folder, asked.recipe, asked.of, bench)
-    found = judge(bench, scores)
+    found = judge(bench, scores) | _another_seed(asked.folder, asked.recipe, bench)
     stem = (asked.out or asked.folder) / f"judge-{asked.recipe}-{asked.of}"
     write_text(stem.with_suffix(".csv"), _csv(found, seconds))
     write_text(stem.with_suffix(".md"), _markdown(asked, bench, spread, found))

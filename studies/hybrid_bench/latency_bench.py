@@ -9,6 +9,7 @@ else runs: what came out noisy says so.
 
 import argparse
 import csv
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def _row(name: str, recipe_name: str, recipe: Recipe, spec: ArchSpec) -> dict[st
         "n": len(found.samples_ms),
         "quality": found.quality,
         "source": found.source,
-        "fingerprint": found.environment["fingerprint"],
+        "fingerprint": json.dumps(found.environment["fingerprint"], sort_keys=True),
     }
 
 
