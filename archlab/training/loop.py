@@ -59,7 +59,8 @@ def train(
     """
     run = _Run(module, dataset, plan, out)
     last = plan.epochs if until is None else min(until, plan.epochs)
-    with torch.random.fork_rng(), Pause() as pause:
+    gpus = [run.updater.device] if run.updater.device.type == "cuda" else []
+    with torch.random.fork_rng(gpus), Pause() as pause:
         try:
             while run.epoch < last:
                 run.take_steps(pause, on_progress)
