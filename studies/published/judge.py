@@ -7,6 +7,7 @@ Reads `timm_bench.csv` and `models.csv` (`--reference`, or `../reference` beside
 traces every network once (needs timm; kept in the cache), then learns everything, settings and widths included, from
 all folds of families but one, in turn, and predicts that one. A family is the module file of timm that implements a
 network. Writes `predictions.csv`, of which `published_report.py` makes the tables. A quarter of an hour on one core.
+`--folds 5 --seed 1 --out predictions_five_folds.csv` leaves out twice as much at once, dealt differently.
 """
 
 import argparse

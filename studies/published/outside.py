@@ -19,6 +19,7 @@ from published_learning import codes, learn, leftover
 from published_networks import Network, networks, table, traced
 
 from archlab.files import write_text
+from archlab.proxy.published_features import NAMES
 
 HERE = Path(__file__).parent
 OUT = ("efficientformer", "efficientformer_v2", "fastvit", "repvit", "swiftformer")
@@ -41,12 +42,13 @@ def main() -> None:
     is_odd = ((columns < learnt.low_D) | (columns > learnt.high_D)).any(axis=1) | (strange > learnt.limit)
     half = deviation * learnt.stretch * np.where(is_odd, learnt.wide, 1)
     low, high = (100 - np.exp(-(leftover(predicted) + sign * half)) for sign in (-1, 1))
+    sizes = np.exp(columns[:, [NAMES.index("log_params"), NAMES.index("log_macs")]])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["model", "recipe", "top1", "published", "low", "high", "is_extrapolated", "params", "macs"])
     for at, one in enumerate(asked):
         values = [f"{value[at]:.2f}" for value in (predicted, low, high)]
-        writer.writerow([one.model, one.tag, one.top1, *values, int(is_odd[at]), int(one.params), int(one.macs)])
+        writer.writerow([one.model, one.tag, one.top1, *values, int(is_odd[at]), *(round(size) for size in sizes[at])])
     write_text(HERE / "outside.csv", text.getvalue())
 
 
