@@ -12,6 +12,7 @@ rank, with the median and the quartiles of 200 random networks of the space `hyb
 Legend of the shape suffixes: B images, C channels, H and W rows and columns, N images times positions.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -67,12 +68,29 @@ def az_trainability(subject: Subject) -> float:
 
 
 def _trainability(maps: Sequence[Tensor], generator: torch.Generator) -> float:
+    """One backward pass does all blocks: what arrives at a map is noted, and a fresh random gradient goes on."""
+    signs = [_signs(map_BCHW, generator) for map_BCHW in maps]
+    backs: dict[int, Tensor] = {}
+
+    def note(place: int, back: Tensor) -> Tensor:
+        backs[place] = back
+        return signs[place]
+
+    hooks = [map_BCHW.register_hook(functools.partial(note, place)) for place, map_BCHW in enumerate(maps[:-1])]
+    try:
+        torch.autograd.grad(maps[-1], maps[0], signs[-1], retain_graph=True, allow_unused=True)
+    finally:
+        for hook in hooks:
+            hook.remove()
     parts = []
-    for before, after in itertools.pairwise(maps):
-        sign = (torch.randint(2, after.shape, generator=generator) * 2 - 1).to(after.dtype)
-        (back,) = torch.autograd.grad(after, before, sign, retain_graph=True, allow_unused=True)
+    for place, sign in enumerate(signs[1:]):
+        back = backs.get(place)
         parts.append(_WORST if back is None or _is_same(back, sign) else _balance(spectral_norm(back, sign)))
     return math.fsum(parts) / len(parts)
+
+
+def _signs(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.empty_like(like, requires_grad=False).bernoulli_(0.5, generator=generator).mul_(2).sub_(1)
 
 
 def az_complexity(subject: Subject) -> float:
@@ -121,7 +139,9 @@ def spectral_norm(back_BCHW: Tensor, sign_BCHW: Tensor) -> float:
     elif rows != wanted:
         back_BCHW = nnf.adaptive_avg_pool2d(back_BCHW, (wanted[0], wanted[1]))
     back_CN, sign_CN = (x.transpose(0, 1).flatten(1) for x in (back_BCHW, sign_BCHW))
-    return float(torch.linalg.matrix_norm(back_CN @ sign_CN.T / sign_CN.shape[1], ord=2))
+    matrix = back_CN @ sign_CN.T / sign_CN.shape[1]
+    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+    return math.sqrt(max(0.0, float(torch.linalg.eigvalsh(gram)[-1])))
 
 
 def entropy(map_BCHW: Tensor) -> float:

@@ -23,16 +23,12 @@ def fisher(subject: Subject) -> float:
     Raises:
         ProxyError: When no gradient arrives, or it is not finite.
     """
-    total = sum(_layer(*layer) for half in subject.learning.channels for layer in half)
+    total = sum(_layer(layer, product_BC) for half in subject.learning.channels for layer, product_BC in half)
     return log_of(total, "fisher", "information")
 
 
-def _layer(output: Tensor, gradient: Tensor, layer: nn.Module) -> float:
-    """One layer on one half; positions are all axes but the images' and the channels'."""
+def _layer(layer: nn.Module, product_BC: Tensor) -> float:
+    """One layer on one half."""
     assert isinstance(layer, nn.Conv2d | nn.Linear)
-    product = output * gradient
-    if isinstance(layer, nn.Linear):
-        product = product.movedim(-1, 1)
-    per_image_BC = product.flatten(2).sum(dim=2) if product.dim() > 2 else product
-    per_channel_C = 0.5 * torch.square(per_image_BC.double()).mean(dim=0)
+    per_channel_C = 0.5 * torch.square(product_BC.double()).mean(dim=0)
     return float(per_channel_C.sum()) * layer.weight[0].numel()

@@ -13,7 +13,6 @@ Source: H. Tanaka, D. Kunin, D. Yamins, S. Ganguli, "Pruning neural networks wit
 conserving synaptic flow", NeurIPS 2020, section 5.
 """
 
-import copy
 import dataclasses
 import math
 from collections.abc import Callable
@@ -21,12 +20,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as nnf
 from torch.overrides import TorchFunctionMode
 
-from archlab.model.attention import written_out
 from archlab.proxy.look import joined
-from archlab.proxy.modes import places, watched, weighted
+from archlab.proxy.modes import as_batches, places, watched, weighted
 
 __all__ = ["Flow", "flow"]
 
@@ -64,16 +63,15 @@ class _Linear(TorchFunctionMode):
 
 
 def flow(module: nn.Module, images_BCHW: Tensor) -> Flow:
-    """Run the flow through a copy of a network.
+    """Run the flow through a network.
 
     Args:
         module: A network; left as it is.
         images_BCHW: Only the shape of one image is used.
     """
-    module = copy.deepcopy(module)
     cuts = places(module)
-    module.eval().to(torch.float32 if cuts else torch.float64)
-    layers = _take_absolutes(module)
+    dtype = torch.float32 if cuts else torch.float64
+    values, weights = _absolutes(module, dtype)
     logarithms: list[float] = []
 
     def rescale(layer: nn.Module, output: Tensor) -> Tensor:
@@ -83,32 +81,21 @@ def flow(module: nn.Module, images_BCHW: Tensor) -> Flow:
         logarithms.append(math.log(mean))
         return output / mean
 
-    weights = [layer.weight for layer in layers.values()]
-    ones_BCHW = torch.ones_like(images_BCHW[:1], dtype=weights[0].dtype if weights else None)
-    with torch.enable_grad(), written_out(), watched(cuts, rescale), _Linear():
-        total = joined(module(ones_BCHW)).sum()
-    gradients = torch.autograd.grad(total, weights, allow_unused=True) if weights else ()
-    reached = {
-        name: (layer.weight.detach(), gradient)
-        for (name, layer), gradient in zip(layers.items(), gradients, strict=True)
-        if gradient is not None
-    }
+    ones_BCHW = torch.ones_like(images_BCHW[:1], dtype=dtype)
+    with torch.enable_grad(), as_batches(module), watched(cuts, rescale), _Linear():
+        total = joined(functional_call(module, values, (ones_BCHW,))).sum()
+    found = torch.autograd.grad(total, list(weights.values()), allow_unused=True) if weights else ()
+    gradients = {name: gradient for name, gradient in zip(weights, found, strict=True) if gradient is not None}
     return Flow(
-        weights={name: weight for name, (weight, _) in reached.items()},
-        gradients={name: gradient for name, (_, gradient) in reached.items()},
-        logarithm=sum(logarithms),
+        weights={name: weights[name].detach() for name in gradients}, gradients=gradients, logarithm=sum(logarithms)
     )
 
 
-def _take_absolutes(module: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
-    """Make every parameter positive and every bias 0; give the convolutions and linear layers."""
-    with torch.no_grad():
-        for layer in module.modules():
-            for name, parameter in layer.named_parameters(recurse=False):
-                parameter.requires_grad_(False).abs_()
-                if name.endswith("bias"):
-                    parameter.zero_()
-    layers = dict(weighted(module))
-    for layer in layers.values():
-        layer.weight.requires_grad_(True)
-    return layers
+def _absolutes(module: nn.Module, dtype: torch.dtype) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Values for all parameters, positive and biases 0, and those of convolutions and linear layers by layer."""
+    values: dict[str, Tensor] = {}
+    for name, parameter in module.named_parameters():
+        value = parameter.detach().to(dtype)
+        values[name] = torch.zeros_like(value) if name.endswith("bias") else value.abs()
+    weights = {name: values[f"{name}.weight" if name else "weight"].requires_grad_() for name, _ in weighted(module)}
+    return values, weights

@@ -27,14 +27,15 @@ HALVES = 2
 class Learning:
     """Gradients of the weights of convolutions and linear layers; an unused weight has gradient 0.
 
-    `gradients` holds one list over the layers per half; `channels` one list of (output, its gradient, is linear) per
-    half; `curvature` H·g per layer, where g is the mean gradient and H the Hessian of the mean loss.
+    `gradients` holds one list over the layers per half; `channels` one list per half of (layer, `(B, C)`), the sums
+    over positions of each output times its gradient; `curvature` H·g per layer, where g is the mean gradient and H the
+    Hessian of the mean loss.
     """
 
     names: list[str]
     weights: list[Tensor]
     gradients: list[list[Tensor]]
-    channels: list[list[tuple[Tensor, Tensor, nn.Module]]]
+    channels: list[list[tuple[nn.Module, Tensor]]]
     curvature: list[Tensor] | None
 
     @functools.cached_property
@@ -84,21 +85,19 @@ def _learned(
     reads: frozenset[str],
 ) -> Learning:
     weights: list[Tensor] = [layer.weight for _, layer in layers]
-    gradients, channels = [], []
+    gradients: list[list[Tensor]] = []
+    channels: list[list[tuple[nn.Module, Tensor]]] = []
     for part, half_BCHW in enumerate(images_BCHW.chunk(HALVES)):
-        outputs: list[tuple[nn.Module, Tensor]] = []
+        sums: list[tuple[nn.Module, Tensor]] = []
         to_watch = [layer for _, layer in layers] if "channels" in reads else []
-        with watched(to_watch, lambda layer, output, outputs=outputs: outputs.append((layer, output))):  # type: ignore[misc]
+        with watched(to_watch, functools.partial(_sum_later, sums)):
             logits_BK = _logits(module(half_BCHW))
         if labels_B is None:
             generator = torch.Generator().manual_seed(seed)
             labels_B = torch.randint(logits_BK.shape[1], (len(images_BCHW),), generator=generator)
         loss = nnf.cross_entropy(logits_BK, labels_B.chunk(HALVES)[part])
-        seen = [output for _, output in outputs]
-        found = _gradients(loss, weights + seen, is_differentiable="curvature" in reads)
-        gradients.append(found[: len(weights)])
-        grads = [gradient.detach() for gradient in found[len(weights) :]]
-        channels.append([(output.detach(), grad, layer) for (layer, output), grad in zip(outputs, grads, strict=True)])
+        gradients.append(_gradients(loss, weights, is_differentiable="curvature" in reads))
+        channels.append(list(sums))  # going backward again for the curvature adds to `sums` what nobody wants
     curvature = _curvature(weights, gradients) if "curvature" in reads else None
     return Learning(
         names=[name for name, _ in layers],
@@ -107,6 +106,19 @@ def _learned(
         channels=channels,
         curvature=curvature,
     )
+
+
+def _sum_later(sums: list[tuple[nn.Module, Tensor]], layer: nn.Module, output: Tensor) -> None:
+    """Once the gradient of an output is there, add their product up over positions; a linear layer's C is last."""
+    values = output.detach()
+
+    def add(gradient: Tensor) -> None:
+        product = values * gradient.detach()
+        if isinstance(layer, nn.Linear):
+            product = product.movedim(-1, 1)
+        sums.append((layer, product.flatten(2).sum(dim=2) if product.dim() > 2 else product))
+
+    output.register_hook(add)
 
 
 def _gradients(value: Tensor, by: list[Tensor], *, is_differentiable: bool = False) -> list[Tensor]:

@@ -20,6 +20,9 @@ __all__ = ["MAX_PATTERN_IMAGES", "Look", "joined", "look", "smallest_eigenvalue"
 MAX_PATTERN_IMAGES = 52
 """A unit's bits over the images are kept in one number; further images are not looked at."""
 
+_TABLE_IMAGES = 18
+"""Up to so many images, all patterns that can be fit in a table; sorting takes longer."""
+
 _aten = torch.ops.aten
 _ACTIVATIONS = frozenset(
     {_aten.relu, _aten.relu_, _aten.gelu, _aten.hardswish, _aten.hardswish_, _aten.silu, _aten.silu_,
@@ -36,7 +39,7 @@ class Look:
     columns of bits that the images put on the units, as numbers; `lambdas` the smallest eigenvalue of each layer's
     correlation between channels, of the first image; `maps` the maps after entries and blocks, differentiable by each
     other; `images_BCHW` and `output` are the graph's ends; `entropies` and `trainability` are
-    where the parts of az_nas keep what they worked out.
+    where the parts of az_nas keep what they worked out, `last` where `lambdas` keeps the last map.
     """
 
     images_BCHW: Tensor
@@ -46,6 +49,7 @@ class Look:
     lambdas: list[float] = dataclasses.field(default_factory=list)
     maps: list[Tensor] = dataclasses.field(default_factory=list)
     output: Tensor | None = None
+    last: tuple[Tensor, float] | None = None
     entropies: list[float] | None = None
     trainability: float | None = None
 
@@ -92,15 +96,23 @@ def look(module: nn.Module, images_BCHW: Tensor, reads: frozenset[str]) -> Look:
 
 
 def _note(found: Look, patterns: list[Tensor], reads: frozenset[str], bits_BU: Tensor) -> None:
+    ones_BU = bits_BU.float()
     if "kernel" in reads:
-        _count(found, bits_BU)
+        units = ones_BU.shape[1]
+        both_BB = (ones_BU @ ones_BU.T).double()  # bits that both images have on
+        own_B = both_BB.diagonal()
+        found.shared_BB += units - own_B[:, None] - own_B[None, :] + 2 * both_BB
+        found.bits += units
     if "patterns" in reads:
-        patterns.append(_pack(bits_BU))
+        patterns.append(_pack(ones_BU))
 
 
 def _correlate(found: Look, layer: nn.Module, output: Any) -> None:
-    if isinstance(output, Tensor) and output.dim() in (3, 4):
-        found.lambdas.append(smallest_eigenvalue(output.detach()[0]))
+    if not isinstance(output, Tensor) or output.dim() not in (3, 4):
+        return
+    if not found.last or found.last[0] is not output:  # a container gives what its last layer gave
+        found.last = (output, smallest_eigenvalue(output.detach()[0]))
+    found.lambdas.append(found.last[1])
 
 
 def joined(output: Any) -> Tensor:
@@ -111,19 +123,17 @@ def joined(output: Any) -> Tensor:
     return output
 
 
-def _count(found: Look, bits_BU: Tensor) -> None:
-    sign_BU = bits_BU.float() * 2 - 1
-    units = sign_BU.shape[1]
-    # a product of ±1 codes is (equal − different) bits; equal = (units + product) / 2
-    found.shared_BB += (units + (sign_BU @ sign_BU.T).double()) / 2
-    found.bits += units
-
-
-def _pack(bits_BU: Tensor) -> Tensor:
-    """Distinct columns of bits, each as one whole number, exact in float64."""
-    shown_BU = bits_BU[:MAX_PATTERN_IMAGES].double()
-    places_B = 2.0 ** torch.arange(len(shown_BU), dtype=torch.float64)
-    return torch.unique(places_B @ shown_BU)
+def _pack(ones_BU: Tensor) -> Tensor:
+    """Distinct columns of bits, each as one whole number, exact in float64 and up to 24 images in float32."""
+    shown_BU = ones_BU[:MAX_PATTERN_IMAGES]
+    is_short = len(shown_BU) <= _TABLE_IMAGES
+    places_B = 2.0 ** torch.arange(len(shown_BU), dtype=torch.float32 if is_short else torch.float64)
+    codes_U = places_B @ shown_BU.to(places_B.dtype)
+    if not is_short:
+        return torch.unique(codes_U)
+    is_seen = torch.zeros(2 ** len(shown_BU), dtype=torch.bool)
+    is_seen[codes_U.long()] = True
+    return is_seen.nonzero().flatten().double()
 
 
 def smallest_eigenvalue(map_CHW: Tensor) -> float:

@@ -3,22 +3,22 @@
 Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 """
 
-import copy
 import dataclasses
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from archlab.model.layers import LayerNorm2d
 from archlab.proxy.look import joined
-from archlab.proxy.modes import NORMS, as_batches, places, watched
+from archlab.proxy.modes import NORMS, as_batches, places, watched, weighted
 
 __all__ = ["STEP", "Noise", "disturb"]
 
 STEP = 0.01
-_IMAGES = 8
+_IMAGES = 4
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -32,40 +32,40 @@ class Noise:
 
 @torch.no_grad()
 def disturb(module: nn.Module, images_BCHW: Tensor, seed: int) -> Noise:
-    """Run a copy of a network, its weights drawn from N(0, 1), on x and on x + 0.01 · ε, both Gaussian.
+    """Run a network, with weights drawn from N(0, 1) for the while, on x and on x + 0.01 · ε, both Gaussian.
+
+    Both run as one batch, so that norms of batches do the same to them.
 
     Args:
         module: A network; left as it is.
-        images_BCHW: Only their shape is used, at most 8 of them.
+        images_BCHW: Only their shape is used, at most 4 of them.
         seed: Of weights and images.
     """
     generator = torch.Generator().manual_seed(seed)
-    module = copy.deepcopy(module)
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            layer.weight.normal_(generator=generator)
-            if layer.bias is not None:
-                layer.bias.zero_()
+    drawn: dict[str, Tensor] = {}
+    for name, layer in weighted(module):
+        prefix = f"{name}." if name else ""
+        drawn[f"{prefix}weight"] = torch.empty_like(layer.weight).normal_(generator=generator)
+        if layer.bias is not None:
+            drawn[f"{prefix}bias"] = torch.zeros_like(layer.bias)
     shape = (min(len(images_BCHW), _IMAGES), *images_BCHW.shape[1:])
     x_BCHW, step_BCHW = (torch.randn(shape, generator=generator) for _ in range(2))
+    both_BCHW = torch.cat([x_BCHW, x_BCHW + STEP * step_BCHW])
     cuts = places(module)
     ends: list[Tensor] = []
     variances: list[float] = []
-
-    def end(layer: nn.Module, output: Tensor) -> None:
-        ends.append(output)
-
-    with as_batches(module), watched(cuts[-1:], end):
-        norms = [layer for layer in module.modules() if isinstance(layer, NORMS)]
-        hooks = [
-            layer.register_forward_pre_hook(lambda layer, inputs: variances.append(_variance(layer, inputs[0])))
-            for layer in norms
-        ]
-        outputs = [joined(module(x_BCHW))]
+    hooks = [
+        layer.register_forward_pre_hook(lambda layer, inputs: variances.append(_variance(layer, inputs[0])))
+        for layer in module.modules()
+        if isinstance(layer, NORMS)
+    ]
+    try:
+        with as_batches(module), watched(cuts[-1:], lambda layer, output: ends.append(output)):
+            output = joined(functional_call(module, drawn, (both_BCHW,)))
+    finally:
         for hook in hooks:
             hook.remove()
-        outputs.append(joined(module(x_BCHW + STEP * step_BCHW)))
-    before, after = ends if cuts else outputs
+    before, after = (ends[-1] if cuts else output).chunk(2)
     return Noise(before=before, after=after, variances=variances)
 
 

@@ -14,7 +14,7 @@ Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -34,7 +34,7 @@ READS = {
     "layers": "feature maps of one image, layer by layer (`look.lambdas`)",
     "graph": "the maps after each entry and block, differentiable (`look.maps`, `look.images_BCHW`)",
     "gradients": "gradients of the loss (`learning.gradients`)",
-    "channels": "outputs of convolutions and linear layers and their gradients (`learning.channels`)",
+    "channels": "outputs of convolutions and linear layers times their gradients (`learning.channels`)",
     "curvature": "the Hessian times the gradient (`learning.curvature`)",
     "flow": "synaptic flow (`flow`)",
     "noise": "what a disturbed input does (`noise`)",
@@ -46,7 +46,8 @@ class Subject:
     """A network, what it is shown, and lazily its passes.
 
     Args:
-        module: A network as it is to be scored, initialised; on the meta device where only its layout is asked for.
+        module: A network as it is to be scored, initialised, on the meta device where only its layout is asked for; or
+            what makes it, once it is asked for.
         images_BCHW: Images `(B, 3, H, W)` of mean 0 and deviation 1.
         labels_B: Their classes; drawn from `seed` if left out.
         seed: Of everything that a score draws.
@@ -57,7 +58,7 @@ class Subject:
 
     def __init__(
         self,
-        module: nn.Module,
+        module: nn.Module | Callable[[], nn.Module],
         images_BCHW: Tensor,
         *,
         labels_B: Tensor | None = None,
@@ -66,10 +67,15 @@ class Subject:
         spec: ArchSpec | None = None,
         data: str | Path | None = None,
     ) -> None:
-        self.module, self.images_BCHW, self.seed = module, images_BCHW, seed
+        self._made, self.images_BCHW, self.seed = module, images_BCHW, seed
         self.reads, self.spec, self.data = frozenset(reads), spec, data
         self._labels_B = labels_B
         assert self.reads <= READS.keys()
+
+    @functools.cached_property
+    def module(self) -> nn.Module:
+        """The network."""
+        return self._made if isinstance(self._made, nn.Module) else self._made()
 
     @functools.cached_property
     def look(self) -> Look:

@@ -84,8 +84,14 @@ class _Bench:
         """Counts and trained scores need neither weights nor images."""
         side = self._spec.resolution
         nothing_1CHW = torch.empty(1, 3, side, side, device="meta")
-        module = build(self._spec, device="meta")
-        return Subject(module, nothing_1CHW, seed=self._seed, reads=(), spec=self._spec, data=self._data)
+        return Subject(
+            lambda: build(self._spec, device="meta"),
+            nothing_1CHW,
+            seed=self._seed,
+            reads=(),
+            spec=self._spec,
+            data=self._data,
+        )
 
     @functools.cached_property
     def _built(self) -> Subject:

@@ -1,18 +1,21 @@
 """The baselines that every proxy has to beat: parameters, multiply-adds, activations, as logarithms."""
 
+import functools
 import math
 
 from archlab.cost.count import CostReport, count
 from archlab.cost.trace import trace
 from archlab.errors import ProxyError, four_parts
-from archlab.model.build import Backbone
 from archlab.proxy.passes import Subject
+from archlab.spec import ArchSpec
 
 __all__ = ["log_activations", "log_macs", "log_macs_of_spec", "log_params"]
 
 
 def log_params(subject: Subject) -> float:
     """Natural logarithm of the number of parameters."""
+    if subject.spec is not None:
+        return _log(_counted(subject.spec).params, "parameters")
     return _log(sum(parameter.numel() for parameter in subject.module.parameters()), "parameters")
 
 
@@ -30,14 +33,20 @@ def log_macs_of_spec(subject: Subject) -> float:
     """Natural logarithm of the multiply-adds at the resolution of the spec, whatever the side shown."""
     if subject.spec is None:
         return log_macs(subject)
-    return _log(count(trace(subject.spec)).macs, "multiply-adds")
+    return _log(_counted(subject.spec).macs, "multiply-adds")
 
 
 def _report(subject: Subject) -> CostReport:
-    module, side = subject.module, subject.images_BCHW.shape[-1]
-    if isinstance(module, Backbone) and not module.features_only:
-        return count(trace(module.spec, resolution=side))
-    return count(trace(module, resolution=side))
+    side = subject.images_BCHW.shape[-1]
+    if subject.spec is not None and subject.spec.resolution == side:
+        return _counted(subject.spec)
+    return count(trace(subject.module, resolution=side))
+
+
+@functools.lru_cache(maxsize=8)
+def _counted(spec: ArchSpec) -> CostReport:
+    """Several scores of one network ask for the same counts."""
+    return count(trace(spec))
 
 
 def _log(value: int, what: str) -> float:

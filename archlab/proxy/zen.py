@@ -1,7 +1,7 @@
 """Zen: how expressive is the network for Gaussian weights and images, scale taken out by the norms put back?
 
 Source: M. Lin et al., "Zen-NAS: a zero-shot NAS for high-performance image recognition", ICCV 2021, algorithm 1.
-Deviations: residual shortcuts stay (the paper removes them; ours are part of the network); one draw of at most 8 images
+Deviations: residual shortcuts stay (the paper removes them; ours are part of the network); one draw of at most 4 images
 instead of 32 of 16; a norm that is none of batches (LayerNorm, GroupNorm) counts like a BatchNorm, by the mean variance
 that it divides by.
 

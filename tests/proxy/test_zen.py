@@ -12,7 +12,7 @@ from archlab.proxy.noise import STEP
 from archlab.proxy.passes import Subject
 from archlab.proxy.zen import zen
 
-SHAPE = (8, 1, 16, 16)
+SHAPE = (4, 1, 16, 16)
 
 
 def test_a_scaling_by_hand() -> None:
