@@ -22,7 +22,9 @@ _Device = Annotated[
     str | None, typer.Option("--device", help="A device of: archlab device list; the analysis's own if left out.")
 ]
 _Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Images per inference; 1 if left out.")]
-_Images = Annotated[int | None, typer.Option("--images", min=2, help="head_similarity, redundancy: how many images; 256.")]
+_Images = Annotated[
+    int | None, typer.Option("--images", min=2, help="head_similarity, redundancy: how many images; 256.")
+]
 _Formula = Annotated[
     str | None, typer.Option("--formula", help="head_similarity: mean over the heads (if left out), or max of all.")
 ]
