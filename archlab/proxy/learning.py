@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
+from torch.utils.hooks import RemovableHandle
 
 from archlab.errors import ProxyError, four_parts
 from archlab.proxy.look import joined
@@ -89,15 +90,18 @@ def _learned(
     channels: list[list[tuple[nn.Module, Tensor]]] = []
     for part, half_BCHW in enumerate(images_BCHW.chunk(HALVES)):
         sums: list[tuple[nn.Module, Tensor]] = []
+        hooks: list[RemovableHandle] = []
         to_watch = [layer for _, layer in layers] if "channels" in reads else []
-        with watched(to_watch, functools.partial(_sum_later, sums)):
+        with watched(to_watch, functools.partial(_sum_later, sums, hooks)):
             logits_BK = _logits(module(half_BCHW))
         if labels_B is None:
             generator = torch.Generator().manual_seed(seed)
             labels_B = torch.randint(logits_BK.shape[1], (len(images_BCHW),), generator=generator)
         loss = nnf.cross_entropy(logits_BK, labels_B.chunk(HALVES)[part])
         gradients.append(_gradients(loss, weights, is_differentiable="curvature" in reads))
-        channels.append(list(sums))  # going backward again for the curvature adds to `sums` what nobody wants
+        channels.append(sums)
+        for hook in hooks:  # going backward again, for the curvature, adds nothing
+            hook.remove()
     curvature = _curvature(weights, gradients) if "curvature" in reads else None
     return Learning(
         names=[name for name, _ in layers],
@@ -108,7 +112,9 @@ def _learned(
     )
 
 
-def _sum_later(sums: list[tuple[nn.Module, Tensor]], layer: nn.Module, output: Tensor) -> None:
+def _sum_later(
+    sums: list[tuple[nn.Module, Tensor]], hooks: list[RemovableHandle], layer: nn.Module, output: Tensor
+) -> None:
     """Once the gradient of an output is there, add their product up over positions; a linear layer's C is last."""
     values = output.detach()
 
@@ -118,7 +124,7 @@ def _sum_later(sums: list[tuple[nn.Module, Tensor]], layer: nn.Module, output: T
             product = product.movedim(-1, 1)
         sums.append((layer, product.flatten(2).sum(dim=2) if product.dim() > 2 else product))
 
-    output.register_hook(add)
+    hooks.append(output.register_hook(add))
 
 
 def _gradients(value: Tensor, by: list[Tensor], *, is_differentiable: bool = False) -> list[Tensor]:
