@@ -13,9 +13,9 @@ import pytest
 STUDY = Path(__file__).parents[2] / "studies" / "hybrid_bench"
 sys.path.insert(0, str(STUDY))
 
+import bench_judge as judge  # noqa: E402
 import bench_networks  # noqa: E402
 import bench_table  # noqa: E402
-import judge  # noqa: E402
 import train_bench  # noqa: E402
 from bench_recipes import RECIPES, Recipe  # noqa: E402
 from rank_statistics import near, tau  # noqa: E402

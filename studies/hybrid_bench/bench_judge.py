@@ -1,6 +1,6 @@
 """Judge every score by the trained networks: Kendall's τ overall, at equal cost and at equal measured latency.
 
-    python studies/hybrid_bench/judge.py [--recipe cifar10] [--of full]
+    python studies/hybrid_bench/bench_judge.py [--recipe cifar10] [--of full]
 
 Reads specs.jsonl, results.csv, curves.csv, latency.csv, scores.csv; writes judge-RECIPE-OF.csv and .md. Equal cost: the
 multiply-adds lie within a factor of 1.5; equal latency: within 1.25. Pairs count whose accuracies differ by more than
