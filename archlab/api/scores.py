@@ -8,9 +8,9 @@ import pandas as pd
 
 from archlab.api.arguments import checked
 from archlab.api.target import resolve
-from archlab.errors import ArchlabError, SpecError, four_parts, unknown_name
+from archlab.errors import SpecError, four_parts, unknown_name
 from archlab.proxy import DEFAULT, PROXIES
-from archlab.proxy import score as score_spec
+from archlab.proxy import scores as score_specs
 
 __all__ = ["proxies", "proxy_rows", "score", "score_rows"]
 
@@ -57,17 +57,10 @@ def score_rows(
                 do="name one of: archlab models",
             )
         )
-    rows = []
-    for name in proxies or [name for name, row in PROXIES.items() if row.needs != "data"]:
-        try:
-            result = score_spec(name, spec, seed=seed, data=data)
-        except ArchlabError as error:
-            if proxies:
-                raise
-            on_skip(f"{name}: {error}")
-            continue
-        rows.append({"proxy": name, "score": result.score, "seconds": result.seconds})
-    return rows
+    asked = proxies or [name for name, row in PROXIES.items() if row.needs != "data"]
+    skip = None if proxies else (lambda name, error: on_skip(f"{name}: {error}"))
+    found = score_specs(asked, spec, seed=seed, data=data, on_skip=skip)
+    return [{"proxy": row.proxy, "score": row.score, "seconds": row.seconds} for row in found]
 
 
 @checked

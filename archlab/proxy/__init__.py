@@ -7,7 +7,7 @@ other has to beat. How a network is scored is said in `scoring`, what passes sco
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from archlab.errors import ProxyError, unknown_name
+from archlab.errors import ArchlabError, unknown_name
 from archlab.proxy import (
     az_nas,
     fisher,
@@ -267,7 +267,7 @@ def scores(
     batch_size: int = 16,
     seed: int = 0,
     data: str | Path | None = None,
-    on_skip: Callable[[str, ProxyError], object] | None = None,
+    on_skip: Callable[[str, ArchlabError], object] | None = None,
 ) -> list[ProxyScore]:
     """Score a network by several proxies; those that read the same pass share it.
 

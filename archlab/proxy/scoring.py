@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from archlab.errors import ProxyError, SpecError, four_parts
+from archlab.errors import ArchlabError, ProxyError, SpecError, four_parts
 from archlab.model.build import build, check
 from archlab.proxy.passes import Subject
 from archlab.proxy.row import Proxy, ProxyScore
@@ -44,7 +44,7 @@ def score_rows(
     batch_size: int = 16,
     seed: int = 0,
     data: str | Path | None = None,
-    on_skip: Callable[[str, ProxyError], object] | None = None,
+    on_skip: Callable[[str, ArchlabError], object] | None = None,
 ) -> list[ProxyScore]:
     """Score a network by several rows; see `archlab.proxy.scores`, which looks them up by name.
 
@@ -56,7 +56,7 @@ def score_rows(
     for row in rows:
         try:
             found.append(bench.score(row))
-        except ProxyError as error:
+        except ArchlabError as error:
             if on_skip is None:
                 raise
             on_skip(row.name, error)
