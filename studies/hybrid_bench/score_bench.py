@@ -17,7 +17,7 @@ from bench_networks import HERE, Network, load
 from bench_recipes import RECIPES
 from bench_table import read
 
-from archlab.errors import ProxyError
+from archlab.errors import ArchlabError
 from archlab.files import append_line
 from archlab.proxy import PROXIES, scores
 from archlab.spec import ArchSpec
@@ -36,7 +36,7 @@ def _label(proxy: str, data: Path | None) -> str:
 def _rows(name: str, of: str, spec: ArchSpec, proxies: list[str], data: Path | None) -> list[dict[str, object]]:
     lacking: list[str] = []
 
-    def skip(proxy: str, error: ProxyError) -> None:
+    def skip(proxy: str, error: ArchlabError) -> None:
         lacking.append(proxy)
 
     found = scores(proxies, spec, data=data, on_skip=skip)
