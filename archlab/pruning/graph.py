@@ -21,9 +21,9 @@ from archlab.errors import PlanError, four_parts
 from archlab.model.channels import Axes
 from archlab.pruning.groups import Labelled, Pool
 
-__all__ = ["Slice", "Traced", "graph_group", "traced"]
+__all__ = ["Traced", "traced"]
 
-Slice = tuple[str, int, int]
+_Slice = tuple[str, int, int]
 """A row or column of a parameter: its name, the axis, and the place on that axis."""
 
 _FIXED = "fixed"
@@ -43,7 +43,7 @@ class _Group:
 
     maker: str
     roles: tuple[str, ...]
-    slices: tuple[tuple[Slice, int], ...]
+    slices: tuple[tuple[_Slice, int], ...]
 
 
 def traced(module: nn.Module, x_BCHW: Tensor) -> Traced:
@@ -69,7 +69,7 @@ def traced(module: nn.Module, x_BCHW: Tensor) -> Traced:
     roles: list[str] = []
     stages: list[int] = []
     pools: list[Pool] = []
-    labels: dict[Slice, int] = {}
+    labels: dict[_Slice, int] = {}
     for group in groups:
         first, stage = len(roles), names.index(_part(group.maker))
         labels |= {spot: first + channel for spot, channel in group.slices}
@@ -89,39 +89,19 @@ def traced(module: nn.Module, x_BCHW: Tensor) -> Traced:
     )
 
 
-def graph_group(module: nn.Module, side: int, layer: str, channel: int) -> frozenset[Slice]:
-    """Ask torch-pruning what goes with one output channel of a layer.
-
-    Args:
-        module: The network; left as it was.
-        side: Rows and columns of its input images.
-        layer: Path of a convolution or linear layer.
-        channel: Which of its outputs.
-    """
-    graph = _graph(module, torch.zeros(1, 3, side, side))
-    target = module.get_submodule(layer)
-    is_linear = isinstance(target, nn.Linear)
-    cut = torch_pruning.prune_linear_out_channels if is_linear else torch_pruning.prune_conv_out_channels
-    paths = _paths(module)
-    group = graph.get_pruning_group(target, cut, idxs=[channel])
-    return frozenset(spot for item in group for spot, _ in _slices(item, paths))
-
-
-def _graph(module: nn.Module, x_BCHW: Tensor) -> Any:
-    loose = [(p, 0) for name, p in module.named_parameters() if name.rpartition(".")[2].startswith("gamma")]
-    return torch_pruning.DependencyGraph().build_dependency(
-        module, example_inputs=x_BCHW, unwrapped_parameters=loose, verbose=False
-    )
-
-
 def _groups(module: nn.Module, x_BCHW: Tensor) -> list[_Group]:
     """The groups in the order of the layers that make them."""
-    paths = _paths(module)
-    order = {path: i for i, (path, _) in enumerate(module.named_modules())}
+    paths = {id(part): path for path, part in module.named_modules()}
+    order = {path: i for i, path in enumerate(paths.values())}
+    paths |= {id(p): name for name, p in module.named_parameters()}
+    scales = [(p, 0) for name, p in module.named_parameters() if name.rpartition(".")[2].startswith("gamma")]
     try:
         with warnings.catch_warnings(), torch.enable_grad():
             warnings.simplefilter("ignore")
-            items = list(_graph(module, x_BCHW).get_all_groups(root_module_types=(nn.Conv2d, nn.Linear)))
+            graph = torch_pruning.DependencyGraph().build_dependency(
+                module, example_inputs=x_BCHW, unwrapped_parameters=scales, verbose=False
+            )
+            items = list(graph.get_all_groups(root_module_types=(nn.Conv2d, nn.Linear)))
     except Exception as error:  # whatever the graph stumbles over: it runs the network and reads its autograd nodes
         raise _cannot(module, f"{type(error).__name__}: {' '.join(str(error).split())[:120]}") from None
     found = (_group(group, paths, order) for group in items)
@@ -131,7 +111,7 @@ def _groups(module: nn.Module, x_BCHW: Tensor) -> list[_Group]:
 def _group(items: Any, paths: dict[int, str], order: dict[str, int]) -> _Group | None:
     makers: list[str] = []
     read: set[int] = set()
-    slices: dict[Slice, int] = {}
+    slices: dict[_Slice, int] = {}
     for item in items:
         part = item.dep.target.module
         if isinstance(part, nn.Conv2d | nn.Linear) and not _is_apart(part):
@@ -152,7 +132,7 @@ def _group(items: Any, paths: dict[int, str], order: dict[str, int]) -> _Group |
     return _Group(maker=maker, roles=tuple(roles), slices=tuple(slices.items()))
 
 
-def _slices(item: Any, paths: dict[int, str]) -> Iterator[tuple[Slice, int]]:
+def _slices(item: Any, paths: dict[int, str]) -> Iterator[tuple[_Slice, int]]:
     """The rows or columns of one layer or parameter, each with the channel it goes with."""
     part, places = item.dep.target.module, list(zip(item.idxs, item.root_idxs, strict=True))
     path = paths.get(id(part))
@@ -178,17 +158,12 @@ def _is_apart(part: nn.Module) -> bool:
     return isinstance(part, nn.Conv2d) and 1 < part.groups == part.out_channels
 
 
-def _paths(module: nn.Module) -> dict[int, str]:
-    paths = {id(part): path for path, part in module.named_modules()}
-    return paths | {id(p): name for name, p in module.named_parameters()}
-
-
 def _part(path: str) -> str:
     first, *rest = path.split(".")
     return f"{first}.{rest[0]}" if rest and rest[0].isdigit() else first
 
 
-def _tensors(module: nn.Module, labels: dict[Slice, int], rest: int) -> dict[str, tuple[Axes, ...]]:
+def _tensors(module: nn.Module, labels: dict[_Slice, int], rest: int) -> dict[str, tuple[Axes, ...]]:
     """For every parameter that has a place among the slices, the labels along its axes; other places get `rest`."""
     shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
     found: dict[str, list[list[int]]] = {}

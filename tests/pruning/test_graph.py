@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from archlab.errors import PlanError
 from archlab.model.build import Backbone, build
-from archlab.pruning.graph import Slice, graph_group, traced
-from archlab.pruning.groups import Layout, layout_of
+from archlab.pruning.graph import traced
+from archlab.pruning.groups import Labelled, layout_of
 from archlab.spec import ArchSpec, BlockSpec, HeadSpec, StageSpec
 
 SIDE = 16
@@ -38,41 +38,49 @@ def network(case: str) -> Backbone:
     return build(ArchSpec(resolution=SIDE, stages=stages, classes=3, head=HeadSpec(kind="pool", norm="bn"))).eval()
 
 
-def our_group(module: Backbone, layout: Layout, label: int) -> frozenset[Slice]:
-    """The rows and columns of parameters that a label stands for, the labels that go with it included."""
-    gone = layout.with_followers_of([label])
+def slices(module: Backbone, found: Labelled, label: int) -> set[tuple[str, int, int]]:
+    """Parameter, axis and place of the rows and columns that a label stands for, those that go with it included."""
+    gone = found.with_followers_of([label])
     names = {name for name, _ in module.named_parameters()}
-    found = set()
-    for name, parts in layout.tensors.items():
-        if name in names and len(parts) == 1:
-            for axis, labels in enumerate(parts[0]):
-                found |= {(name, axis, place) for place, each in enumerate(labels) if each in gone}
-    return frozenset(found)
+    return {
+        (name, axis, place)
+        for name, parts in found.tensors.items()
+        if name in names and len(parts) == 1
+        for axis, labels in enumerate(parts[0])
+        for place, each in enumerate(labels)
+        if each in gone
+    }
+
+
+def of_the_graph(module: Backbone, layer: str, channel: int) -> set[tuple[str, int, int]]:
+    """What the graph says goes with an output channel of a layer."""
+    found = traced(module, torch.zeros(1, 3, SIDE, SIDE))
+    return slices(module, found, found.tensors[f"{layer}.weight"][0][0][channel])
 
 
 @pytest.mark.parametrize("case", BLOCKS)
 def test_the_map_of_a_stage_is_one_group(case: str) -> None:
     module = network(case)
     layout = layout_of(module.spec)
-    ours = our_group(module, layout, layout.labels(role="embedding", stage=0)[3])
-    assert ours == graph_group(module, SIDE, "stages.0.entry.layer.conv", 3)
+    ours = slices(module, layout, layout.labels(role="embedding", stage=0)[3])
+    assert ours == of_the_graph(module, "stages.0.entry.layer.conv", 3)
 
 
 @pytest.mark.parametrize("case", MAKER)
 def test_an_inner_width_is_one_group(case: str) -> None:
     module = network(case)
     layout = layout_of(module.spec)
-    ours = our_group(module, layout, layout.labels(role="ffn", stage=0)[5])
-    assert ours == graph_group(module, SIDE, f"stages.0.blocks.0.{MAKER[case]}", 5)
+    ours = slices(module, layout, layout.labels(role="ffn", stage=0)[5])
+    assert ours == of_the_graph(module, f"stages.0.blocks.0.{MAKER[case]}", 5)
 
 
 def test_a_forgotten_tensor_would_be_seen() -> None:
     module = network("mbconv")
     layout = layout_of(module.spec)
-    group = our_group(module, layout, layout.labels(role="ffn", stage=0)[0])
+    group = slices(module, layout, layout.labels(role="ffn", stage=0)[0])
     assert ("stages.0.blocks.0.depth_conv.norm.weight", 0, 0) in group
-    assert group - {("stages.0.blocks.0.depth_conv.norm.weight", 0, 0)} != graph_group(
-        module, SIDE, "stages.0.blocks.0.inverted_conv.conv", 0
+    assert group - {("stages.0.blocks.0.depth_conv.norm.weight", 0, 0)} != of_the_graph(
+        module, "stages.0.blocks.0.inverted_conv.conv", 0
     )
 
 
