@@ -123,8 +123,8 @@ What is done: scores are divided by √(1 + (distance/1.5)²) before the ends ar
 network afterwards (`latency/familiarity.py`); below 39 scores the ends come from their root mean square by Student's t;
 the trees of `fitted` count by n/(n + 30). The 30 was chosen by hand on 12 draws of the same 200 networks with other
 seeds, the 1.5 on 12 more (seeds 200 to 211), where 4, 2.5, 2, 1.5 and 1.25 hold 94, 92, 91, 89 and 87 % (roofline),
-97, 96, 95, 95 and 94 % (`lookup`), 92, 90, 88, 86 and 85 % (`fitted`). Scales by the roofline's leverage served the
-roofline as well, and `lookup` not at all.
+97, 96, 95, 95 and 94 % (`lookup`), 92, 90, 88, 86 and 85 % (`fitted`), worked out by hand from their scores. Scales by
+the roofline's leverage served the roofline as well, and `lookup` not at all.
 """
 
 
