@@ -3,13 +3,7 @@
 import dataclasses
 import getpass
 import importlib.util
-import os
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -18,36 +12,20 @@ import pytest
 
 from archlab.device.catalog import Device
 
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-HOW = "install it with: apt-get install openssh-server openssh-client"
+sys.path.insert(0, str(Path(__file__).parents[3] / "studies" / "board-loopback"))
+
+import sshd_loopback
 
 
-@dataclasses.dataclass
-class Loopback:
-    """A running sshd: where it answers, and how it is cut off."""
-
-    process: "subprocess.Popen[bytes]"
-    folder: Path
-    port: int
+class Loopback(sshd_loopback.Loopback):
+    """A running sshd, and the boards behind it."""
 
     def board(self, name: str = "loop", **changes: object) -> Device:
         """A device behind it, with ONNX Runtime of this Python."""
-        known, key = self.folder / "known_hosts", self.folder / "user"
-        options = ("-F", "/dev/null", "-i", str(key), "-o", "IdentitiesOnly=yes", "-o", f"UserKnownHostsFile={known}")
+        options = ("-F", "/dev/null", "-i", str(self.key), "-o", "IdentitiesOnly=yes")
+        options += ("-o", f"UserKnownHostsFile={self.known_hosts}")
         row = board(name, reach=f"ssh:{getpass.getuser()}@127.0.0.1:{self.port}", ssh_options=options)
         return dataclasses.replace(row, **changes)  # type: ignore[arg-type]
-
-    def sessions(self) -> list[int]:
-        """The processes that serve a login each."""
-        found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True)
-        return [int(pid) for pid in found.stdout.split()]
-
-    def cut(self, *sessions: int) -> int:
-        """Kill some sessions, or every one; say how many there were."""
-        chosen = sessions or self.sessions()
-        for pid in chosen:
-            os.kill(pid, signal.SIGKILL)
-        return len(chosen)
 
 
 def board(name: str, **changes: object) -> Device:
@@ -69,33 +47,10 @@ def board(name: str, **changes: object) -> Device:
 @pytest.fixture(scope="session")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
     """Start an sshd of our own on a free port."""
-    if SSHD is None or shutil.which("ssh") is None or shutil.which("ssh-keygen") is None:
-        pytest.skip(f"NO SSHD HERE: boards over SSH are not tested; {HOW}")
-    folder = tmp_path_factory.mktemp("sshd")
-    for name in ("host", "user"):
-        _key(folder / name)
-    shutil.copy(folder / "user.pub", folder / "authorized_keys")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    host_key = (folder / "host.pub").read_text()
-    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}")
-    config = folder / "sshd_config"
-    config.write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host'}\nPidFile none\nUsePAM no\nStrictModes no\n"
-        f"AuthorizedKeysFile {folder / 'authorized_keys'}\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
-        "PermitRootLogin prohibit-password\nMaxStartups 100\n"
-    )
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd's empty folder for its unprivileged part
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)], stdout=log, stderr=log)
-    try:
-        _wait_for(port, process, folder / "log")
-        yield Loopback(process, folder, port)
-    finally:
-        process.terminate()
-        process.wait()
+    if sshd_loopback.lacking():
+        pytest.skip(f"NO SSHD HERE: boards over SSH are not tested; {sshd_loopback.HOW}")
+    with sshd_loopback.serve(tmp_path_factory.mktemp("sshd")) as served:
+        yield Loopback(served.process, served.folder, served.port)
 
 
 @pytest.fixture
@@ -119,17 +74,3 @@ def trees() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def _key(path: Path) -> None:
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "throw-away", "-f", str(path)], check=True)
-
-
-def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.1)
-    raise AssertionError("sshd does not listen: " + log.read_text())
