@@ -114,23 +114,30 @@ def judge(bench: Bench, scores: Mapping[str, Floats]) -> dict[str, dict[str, Tau
     return found
 
 
-def _another_seed(folder: Path, recipe: str, bench: Bench) -> dict[str, dict[str, Tau]]:
-    """τ of the first seed with the mean of the others; empty where no network has two."""
+def _trained(folder: Path, recipe: str) -> list[dict[str, str]]:
+    """The rows of one recipe that have an accuracy, by network and seed."""
+    return [row for row in read(folder / RESULTS) if row["recipe"] == recipe and row["top1"]]
+
+
+def _tops(rows: Sequence[Mapping[str, str]]) -> dict[str, list[float]]:
+    """Network → accuracies, the first seed first."""
     tops: dict[str, list[float]] = defaultdict(list)
-    for row in sorted(read(folder / RESULTS), key=lambda row: int(row["seed"])):
-        if row["recipe"] == recipe and row["top1"]:
-            tops[row["name"]].append(float(row["top1"]))
+    for row in rows:
+        tops[row["name"]].append(float(row["top1"]))
+    return tops
+
+
+def _another_seed(rows: Sequence[Mapping[str, str]], bench: Bench) -> dict[str, dict[str, Tau]]:
+    """τ of the first seed with the mean of the others; empty where no network has two."""
+    tops = _tops(rows)
     first = np.array([tops[name][0] if len(tops[name]) > 1 else math.nan for name in bench.names])
     others = np.array([statistics.fmean(tops[name][1:] or tops[name]) for name in bench.names])
     found = dataclasses.replace(bench, top1=others).taus(first, bench.is_report)
     return {"another seed": found} if found["all pairs"].pairs else {}
 
 
-def _bench(folder: Path, recipe: str) -> tuple[Bench, float | None]:
-    rows = [row for row in read(folder / RESULTS) if row["recipe"] == recipe and row["top1"]]
-    tops: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        tops[row["name"]].append(float(row["top1"]))
+def _bench(folder: Path, rows: Sequence[Mapping[str, str]]) -> tuple[Bench, float | None]:
+    tops = _tops(rows)
     facts = {row["name"]: row for row in rows}
     timed = {row["small"]: float(row["latency_ms"]) for row in read(folder / LATENCY) if row["quality"] != "failed"}
     spread = noise(tops)
@@ -145,7 +152,9 @@ def _bench(folder: Path, recipe: str) -> tuple[Bench, float | None]:
     return bench, spread
 
 
-def _scores(folder: Path, recipe: str, of: str, bench: Bench) -> tuple[dict[str, Floats], dict[str, float]]:
+def _scores(
+    folder: Path, recipe: str, of: str, bench: Bench, rows: Sequence[Mapping[str, str]]
+) -> tuple[dict[str, Floats], dict[str, float]]:
     """Score → values in the order of the networks (NaN: none), and its median seconds."""
     found: dict[str, dict[str, float]] = defaultdict(dict)
     seconds: dict[str, list[float]] = defaultdict(list)
@@ -153,7 +162,7 @@ def _scores(folder: Path, recipe: str, of: str, bench: Bench) -> tuple[dict[str,
         if row["of"] == of and row["score"]:
             found[row["proxy"]][row["name"]] = float(row["score"])
             seconds[row["proxy"]].append(float(row["seconds"]))
-    facts = {row["name"]: row for row in read(folder / RESULTS) if row["recipe"] == recipe}
+    facts = {row["name"]: row for row in rows}
     for name in bench.names:  # a baseline is always there: that of the network as trained
         for count in ("params", "macs", "activations"):
             found.setdefault(f"{count}{_AS_TRAINED}", {})[name] = math.log(float(facts[name][count]))
@@ -208,9 +217,10 @@ def main() -> None:
     parser.add_argument("--recipe", choices=list(RECIPES), default="cifar10")
     parser.add_argument("--of", choices=["full", "small"], default="full", help="how networks were scored")
     asked = parser.parse_args()
-    bench, spread = _bench(asked.folder, asked.recipe)
-    scores, seconds = _scores(asked.folder, asked.recipe, asked.of, bench)
-    found = judge(bench, scores) | _another_seed(asked.folder, asked.recipe, bench)
+    rows = _trained(asked.folder, asked.recipe)
+    bench, spread = _bench(asked.folder, rows)
+    scores, seconds = _scores(asked.folder, asked.recipe, asked.of, bench, rows)
+    found = judge(bench, scores) | _another_seed(rows, bench)
     stem = (asked.out or asked.folder) / f"judge-{asked.recipe}-{asked.of}"
     write_text(stem.with_suffix(".csv"), _csv(found, seconds))
     write_text(stem.with_suffix(".md"), _markdown(asked, bench, spread, found))

@@ -1,8 +1,8 @@
 """How are the networks of the benchmark trained? A few recipes, each the same for every network.
 
-The two short ones are for CPUs: one thread sees about 240 images a second at 25 MMACs. The long ones are for GPUs,
-where many trainings share one. At 32 px the stride of the stem is halved, so both sets show a network the maps that it
-would have for 64 px: costs per image are the same.
+The two short ones are for CPUs, one thread each. The long ones are for GPUs, where many trainings share one. At 32 px
+the stride of the stem is halved, so both sets show a network the maps that it would have for 64 px: costs per image are
+the same.
 """
 
 import dataclasses

@@ -8,15 +8,15 @@ import contextlib
 import csv
 import fcntl
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench_networks import HERE
 
-from archlab.files import write_text
+from archlab.files import append_line, write_text
 
-__all__ = ["CURVES", "RESULTS", "add", "locked", "main", "read"]
+__all__ = ["CURVES", "RESULTS", "add", "append", "locked", "main", "read"]
 
 RESULTS = "results.csv"
 CURVES = "curves.csv"
@@ -47,11 +47,22 @@ def add(folder: Path, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
             keys = _KEYS[file]
             old = {tuple(row[k] for k in keys): row for row in read(folder / file)}
             both = {**old, **{tuple(str(row[k]) for k in keys): {k: str(v) for k, v in row.items()} for row in new}}
-            text = io.StringIO()
-            writer = csv.DictWriter(text, COLUMNS[file], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(both[key] for key in sorted(both, key=_order))
-            write_text(folder / file, text.getvalue())
+            ordered = (both[key] for key in sorted(both, key=_order))
+            write_text(folder / file, _csv(COLUMNS[file], ordered, has_header=True))
+
+
+def append(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Append rows to a table that one process writes; a new one begins with its columns."""
+    append_line(path, _csv(columns, rows, has_header=not path.is_file()))
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, has_header: bool) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    if has_header:
+        writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _order(key: tuple[str, ...]) -> tuple[tuple[int, str], ...]:

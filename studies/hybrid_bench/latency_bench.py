@@ -8,7 +8,6 @@ else runs: what came out noisy says so.
 """
 
 import argparse
-import csv
 import json
 import sys
 from pathlib import Path
@@ -16,12 +15,11 @@ from typing import Any
 
 from bench_networks import HERE, Network, load
 from bench_recipes import RECIPES, Recipe
-from bench_table import read
+from bench_table import append, read
 
 from archlab.device import catalog
 from archlab.device.measure import measure
 from archlab.families import published
-from archlab.files import append_line
 from archlab.model.build import build
 from archlab.model.deploy import deploy
 from archlab.spec import ArchSpec
@@ -53,13 +51,6 @@ def _row(name: str, recipe_name: str, recipe: Recipe, spec: ArchSpec) -> dict[st
     }
 
 
-def _append(path: Path, row: dict[str, Any]) -> None:
-    if not path.is_file():
-        append_line(path, ",".join(COLUMNS))
-    with path.open("a", newline="", encoding="utf-8") as file:
-        csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(row)
-
-
 def _todo(networks: list[Network], done: list[str]) -> list[tuple[str, ArchSpec]]:
     """What is left, with the anchor before every twenty."""
     rows = []
@@ -81,7 +72,7 @@ def main() -> None:
     done = [row["name"] for row in read(path) if row["recipe"] == asked.recipe]
     for name, spec in _todo(load(asked.specs)[: asked.first], done):
         row = _row(name, asked.recipe, RECIPES[asked.recipe], spec)
-        _append(path, row)
+        append(path, COLUMNS, [row])
         sys.stdout.write(f"{name}: {row['latency_ms']} ms ({row['low_ms']} to {row['high_ms']}), {row['quality']}\n")
         sys.stdout.flush()
 

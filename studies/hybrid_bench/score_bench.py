@@ -9,16 +9,14 @@ network that has no such score gets an empty one.
 """
 
 import argparse
-import csv
 import sys
 from pathlib import Path
 
 from bench_networks import HERE, Network, load
 from bench_recipes import RECIPES
-from bench_table import read
+from bench_table import append, read
 
 from archlab.errors import ArchlabError
-from archlab.files import append_line
 from archlab.proxy import PROXIES, scores
 from archlab.spec import ArchSpec
 
@@ -49,13 +47,6 @@ def _rows(name: str, of: str, spec: ArchSpec, proxies: list[str], data: Path | N
     ]
 
 
-def _append(path: Path, rows: list[dict[str, object]]) -> None:
-    if not path.is_file():
-        append_line(path, ",".join(COLUMNS))
-    with path.open("a", newline="", encoding="utf-8") as file:
-        csv.DictWriter(file, COLUMNS, lineterminator="\n").writerows(rows)
-
-
 def _spec(network: Network, of: str, recipe: str) -> ArchSpec:
     return network.spec if of == "full" else RECIPES[recipe].small(network.spec)
 
@@ -81,7 +72,7 @@ def main() -> None:
             left = [proxy for proxy in proxies if (network.name, of, _label(proxy, asked.data)) not in done]
             if left:
                 rows = _rows(network.name, of, _spec(network, of, asked.recipe), left, asked.data)
-                _append(path, rows)
+                append(path, COLUMNS, rows)
                 sys.stdout.write(f"{network.name} {of}: {sum(float(str(r['seconds'] or 0)) for r in rows):.1f} s\n")
                 sys.stdout.flush()
 

@@ -16,6 +16,8 @@ sys.path.insert(0, str(STUDY))
 import bench_judge as judge  # noqa: E402
 import bench_networks  # noqa: E402
 import bench_table  # noqa: E402
+import latency_bench  # noqa: E402
+import score_bench  # noqa: E402
 import train_bench  # noqa: E402
 from bench_recipes import RECIPES, Recipe  # noqa: E402
 from rank_statistics import near, tau  # noqa: E402
@@ -158,6 +160,48 @@ def test_rows_of_another_folder_are_added(tmp_path: Path) -> None:
     with (tmp_path / "one" / "curves.csv").open() as file:
         found = [(r["name"], r["epoch"], r["top1"]) for r in csv.DictReader(file)]
     assert found == [("a", "1", "10"), ("b", "2", "25"), ("b", "10", "30")]
+
+
+def test_appended_rows_have_one_header_and_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    bench_table.append(path, ("name", "note"), [{"name": "a", "note": '{"x": 1, "y": 2}'}, {"name": "b", "note": ""}])
+    bench_table.append(path, ("name", "note"), [{"name": "c", "note": "3"}])
+    assert path.read_text().splitlines() == ["name,note", 'a,"{""x"": 1, ""y"": 2}"', "b,", "c,3"]
+    assert [row["note"] for row in bench_table.read(path)] == ['{"x": 1, "y": 2}', "", "3"]
+
+
+def test_the_judge_reads_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight networks, 41 to 48 %, two seeds of the first four that agree; a score that ranks all, one upside down."""
+    rows, epochs, scores, timed = [], [], [], []
+    for i in range(8):
+        name = {"name": f"n{i}", "recipe": "cifar10"}
+        facts = {
+            "half": ("report", "tune")[i // 6],
+            "params": 1 + i,
+            "macs": 100 + i,
+            "activations": 1,
+            "small": f"s{i}",
+        }
+        rows += [{**name, **facts, "seed": seed, "top1": 41 + i + seed / 10} for seed in range(2 if i < 4 else 1)]
+        epochs.append({**name, "seed": 0, "epoch": 1, "top1": 10 - i, "seconds": 4})
+        scores.append({"name": f"n{i}", "of": "full", "proxy": "good", "score": i, "seconds": 0.5})
+        timed.append({**name, "small": f"s{i}", "latency_ms": 1.0 if i < 3 else 2.0, "quality": "steady"})
+    rows.append({**rows[0], "name": "broken", "top1": "", "trouble": "diverged"})
+    bench_table.add(tmp_path, {"results.csv": rows, "curves.csv": epochs})
+    bench_table.append(tmp_path / "scores.csv", score_bench.COLUMNS, scores)
+    bench_table.append(tmp_path / "latency.csv", latency_bench.COLUMNS, timed)
+    monkeypatch.setattr(sys, "argv", ["bench_judge.py", "--folder", str(tmp_path)])
+    judge.main()
+    table = bench_table.read(tmp_path / "judge-cifar10-full.csv")
+    found = {(row["score"], row["part"]): row for row in table}
+    good = [found["good", part] for part in ("all pairs", "equal cost", "equal latency")]
+    assert [(row["tau"], row["pairs"]) for row in good] == [("1.0000", "15"), ("1.0000", "15"), ("1.0000", "6")]
+    assert good[0]["seconds"] == "0.500"
+    assert found["top-1 after epoch 1", "all pairs"]["tau"] == "-1.0000"
+    assert (found["another seed", "all pairs"]["tau"], found["another seed", "all pairs"]["pairs"]) == ("1.0000", "6")
+    text = (tmp_path / "judge-cifar10-full.md").read_text()
+    assert "8 networks, 6 of them in the half that is reported" in text
+    assert "its deviation between seeds: 0.07 points" in text  # 0.1 / √2
 
 
 @pytest.mark.slow
