@@ -1,16 +1,19 @@
 """Accuracy scores without training."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from archlab.api.arguments import checked
-from archlab.api.target import resolve
-from archlab.errors import SpecError, four_parts, unknown_name
-from archlab.proxy import DEFAULT, PROXIES
+from archlab.api.target import Target, resolve
+from archlab.errors import ArchlabError, SpecError, four_parts, unknown_name
+from archlab.proxy import DEFAULT, PROXIES, ProxyScore, Subject
 from archlab.proxy import scores as score_specs
+from archlab.proxy.published import predict
 
 __all__ = ["proxies", "proxy_rows", "score", "score_rows"]
 
@@ -43,24 +46,69 @@ def score_rows(
     data: str | Path | None = None,
     on_skip: Callable[[str], object] = lambda line: None,
 ) -> list[dict[str, Any]]:
-    """Score a network; see `score`. A score that does not apply is no row: `on_skip` gets a line that says why."""
+    """Score a network; see `score`. A score that does not apply is no row: `on_skip` gets a line that says why.
+
+    Rows are proxy, score, seconds, interval and note. `interval` is ``[low, high]``, where 90 % of published networks
+    lay, and `note` says where a network is unlike those that a score was learnt from; both are None for scores that
+    cannot tell, which are all but `published`.
+    """
     for name in proxies or ():
         if name not in PROXIES:
             raise unknown_name("proxy", name, PROXIES)
-    spec = resolve(model).spec
-    if spec is None:
-        raise SpecError(
-            four_parts(
-                "a network of timm cannot be scored",
-                given=model,
-                allowed="a published name, a spec file or STUDY_DIR:DIGEST",
-                do="name one of: archlab models",
-            )
-        )
+    target = resolve(model)
     asked = proxies or [name for name, row in PROXIES.items() if row.needs != "data"]
     skip = None if proxies else (lambda name, error: on_skip(f"{name}: {error}"))
-    found = score_specs(asked, spec, seed=seed, data=data, on_skip=skip)
-    return [{"proxy": row.proxy, "score": row.score, "seconds": row.seconds} for row in found]
+    if target.spec is None:
+        able = _without_spec(target, asked, is_choice=proxies is not None)
+        found = _of_layout(able, target, skip)
+    else:
+        found = score_specs(asked, target.spec, seed=seed, data=data, on_skip=skip)
+    return [_told(row, target) for row in found]
+
+
+def _without_spec(target: Target, asked: Iterable[str], *, is_choice: bool) -> list[str]:
+    """Those that need no more than a layout; a network of timm has no weights that archlab knows how to draw."""
+    able = [name for name in asked if PROXIES[name].needs == "nothing"]
+    unable = [name for name in asked if name not in able]
+    if is_choice and unable:
+        everything = [name for name, row in PROXIES.items() if row.needs == "nothing"]
+        raise SpecError(
+            four_parts(
+                f"{unable[0]} cannot score a network of timm",
+                given=target.name,
+                allowed=f"scores of its layout alone: {', '.join(everything)}",
+                do="name one of these with --proxy, or a network that has a spec",
+            )
+        )
+    return able
+
+
+def _of_layout(
+    names: Iterable[str], target: Target, on_skip: Callable[[str, ArchlabError], object] | None
+) -> list[ProxyScore]:
+    nothing_1CHW = torch.empty(1, 3, target.resolution, target.resolution, device="meta")
+    subject = Subject(target.build(), nothing_1CHW, reads=())
+    found = []
+    for name in names:
+        started = time.perf_counter()
+        try:
+            value = PROXIES[name].score(subject)
+        except ArchlabError as error:
+            if on_skip is None:
+                raise
+            on_skip(name, error)
+        else:
+            found.append(ProxyScore(proxy=name, score=value, seconds=time.perf_counter() - started))
+    return found
+
+
+def _told(row: ProxyScore, target: Target) -> dict[str, Any]:
+    """A score as a plain row; `published` says how sure it is, the others do not know."""
+    interval, note = None, None
+    if row.proxy == "published":
+        found = predict(target.trace() if target.spec is None else target.spec)
+        interval, note = [found.low, found.high], found.note
+    return {"proxy": row.proxy, "score": row.score, "seconds": row.seconds, "interval": interval, "note": note}
 
 
 @checked
@@ -70,9 +118,13 @@ def score(
     """Score a network without training; higher is better, and only values of one score compare.
 
     Args:
-        model: A published name, a spec file or STUDY_DIR:DIGEST.
+        model: A published name, a spec file, STUDY_DIR:DIGEST or timm:NAME; the last has scores of its layout alone.
         proxies: Names of `archlab proxy list`; None takes all that need no training and apply.
         seed: Seed of weights and images.
         data: The images that `short_train` trains on, as for `train`; None takes digits.
+
+    Returns:
+        A row per score; `published` also has an interval, and a note where it extrapolates. It predicts the ImageNet-1k
+        top-1 after one training recipe (DeiT's) from published networks: no measurement, and no promise for other data.
     """
     return pd.DataFrame(score_rows(model, proxies=proxies, seed=seed, data=data))

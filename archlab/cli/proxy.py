@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from archlab.cli import correlate
 from archlab.cli.options import OwnModel
 from archlab.cli.output import Json, emit, table
 
@@ -12,9 +13,12 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    group = typer.Typer(help="Accuracy scores: list them, or score a network.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Accuracy scores: list them, score a network, or ask how truly they rank.", no_args_is_help=True
+    )
     group.command("list", epilog="Example: archlab proxy list")(run_list)
     group.command("score", epilog="Example: archlab proxy score edgenext_small --proxy naswot")(run_score)
+    correlate.register(group)
     app.add_typer(group, name="proxy")
 
 
@@ -43,12 +47,21 @@ def run_score(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Score a network; higher is better, and only values of one score compare."""
+    """Score a network; higher is better, and only values of one score compare.
+
+    published predicts ImageNet-1k top-1 at one training recipe, with a 90 % interval; its note says where it
+    extrapolates.
+    """
     from archlab.api.scores import score_rows
-    from archlab.cli.output import note
+    from archlab.cli.output import note, notes
 
     rows = score_rows(model, proxies=proxy, seed=seed, data=data, on_skip=note)
+    notes(rows)
     if json:
         return emit(rows)
     shown = [{**row, "score": f"{row['score']:.5g}", "seconds": f"{row['seconds']:.2f}"} for row in rows]
-    return table("", {"proxy": "score", "score": "#value", "seconds": "#seconds"}, shown)
+    columns = {"proxy": "score", "score": "#value", "seconds": "#seconds"}
+    if any(row["interval"] for row in rows):
+        columns["interval"] = "90 % interval"
+        shown = [{**row, "interval": row["interval"] and "{:.1f} to {:.1f}".format(*row["interval"])} for row in shown]
+    return table("", columns, shown)

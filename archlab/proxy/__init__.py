@@ -210,7 +210,7 @@ PROXIES: dict[str, Proxy] = {
     ),
     "published": Proxy(
         name="published",
-        title="published: ImageNet-1k top-1 in percent, as predicted from published networks",
+        title="published: ImageNet-1k top-1 (%) predicted for one training recipe; score shows its 90 % interval",
         source="timm's results files and the papers' tables; archlab's own fit, studies/published",
         needs="nothing",
         note="rewards what published networks gained by, at one training recipe",

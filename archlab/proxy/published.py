@@ -31,7 +31,16 @@ from archlab.spec import ArchSpec
 
 __all__ = ["SIZES", "USUAL", "Prediction", "Recipe", "predict", "published"]
 
-SIZES = ("log_macs", "log_params", "log_written", "log_side", "log_depth", "log_layers", "log_width")
+_WORDS = {
+    "log_macs": "multiply-adds",
+    "log_params": "parameters",
+    "log_written": "elements written",
+    "log_side": "image side",
+    "log_depth": "depth",
+    "log_layers": "number of layers",
+    "log_width": "mean width",
+}
+SIZES = tuple(_WORDS)
 """Columns in which a network may not lie outside of those learnt from."""
 
 _CLASSES = 1000
@@ -69,6 +78,17 @@ class Prediction:
     is_extrapolated: bool
     beyond: tuple[str, ...] = ()
 
+    @property
+    def note(self) -> str | None:
+        """Where it extrapolates, in words; None where it does not."""
+        if not self.is_extrapolated:
+            return None
+        where = ", ".join(_WORDS[name] for name in self.beyond) + " outside of" if self.beyond else "unlike"
+        return (
+            f"published extrapolates ({where} the networks it was learnt from): the interval is widened, the number "
+            "is a rank at best"
+        )
+
 
 def predict(target: ArchSpec | OpTrace, recipe: Recipe = USUAL) -> Prediction:
     """Predict the top-1 that a network would be published with.
@@ -78,7 +98,7 @@ def predict(target: ArchSpec | OpTrace, recipe: Recipe = USUAL) -> Prediction:
         recipe: How it would have been trained.
 
     Raises:
-        ProxyError: For a spec without a classifier, or a trace without layers or of several images.
+        ProxyError: For a spec without a classifier, or a trace without layers, of several images or other classes.
     """
     learnt = shipped()
     numbers = np.asarray([*described(_traced(target)), *recipe.numbers], np.float32).astype(np.float64)
@@ -115,6 +135,8 @@ def _traced(target: ArchSpec | OpTrace) -> OpTrace:
         raise _refusal(
             f"a trace of {target.batch} images of {target.resolution} pixels with {len(target.rows)} operators"
         )
+    if (made := target.rows[-1].outputs[0])[-1] != _CLASSES:
+        raise _refusal(f"a network that answers {tuple(made)}, not {_CLASSES} classes")
     return target
 
 
@@ -123,7 +145,7 @@ def _refusal(given: str) -> ProxyError:
         four_parts(
             "published cannot predict an accuracy",
             given=given,
-            allowed="classifiers, traced for one image of a known side",
+            allowed="classifiers of ImageNet's 1000 classes, traced for one image of a known side",
             do="give a spec with a head, or choose another --proxy",
         )
     )

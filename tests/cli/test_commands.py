@@ -12,6 +12,7 @@ import yaml
 
 import archlab as al
 from archlab.cli import app
+from archlab.families import published as row_of
 
 Run = Callable[..., tuple[int, str, str]]
 Answer = Callable[..., Any]
@@ -37,6 +38,7 @@ COMMANDS = [
     ["device", "calibrate"],
     ["proxy", "list"],
     ["proxy", "score"],
+    ["proxy", "correlate"],
     ["worker"],
     ["doctor"],
     ["demo"],
@@ -173,9 +175,25 @@ def test_proxies(answer: Answer) -> None:
     assert sum(row["default"] for row in rows) == 1
     scores = answer("proxy", "score", "efficientvit_m0", "--proxy", "params", "--proxy", "macs")
     assert [row["proxy"] for row in scores] == ["params", "macs"]
-    assert {"proxy", "score", "seconds"} == scores[0].keys()
+    assert {"proxy", "score", "seconds", "interval", "note"} == scores[0].keys()
     untrained = {row["name"] for row in rows if row["needs"] != "data"}
     assert {row["proxy"] for row in answer("proxy", "score", "efficientvit_m0")} == untrained
+
+
+def test_the_predicted_accuracy_shows_its_interval_and_warns(run: Run, answer: Answer, tmp_path: Path) -> None:
+    status, out, err = run("proxy", "score", "efficientvit_m0", "--proxy", "published", "--proxy", "params")
+    assert (status, err) == (0, "")
+    assert "90 % interval" in out
+    assert "90 % interval" not in run("proxy", "score", "efficientvit_m0", "--proxy", "params")[1]
+    small = tmp_path / "small.yaml"
+    small.write_text(yaml.safe_dump(row_of("convnext_atto").spec.replace(resolution=32).to_dict()))
+    status, _, err = run("proxy", "score", small, "--proxy", "published")
+    assert status == 0
+    assert err.startswith("archlab: note: published extrapolates (")
+    [row] = answer("proxy", "score", small, "--proxy", "published")
+    low, high = row["interval"]
+    assert low < row["score"] < high
+    assert row["note"] in err
 
 
 def test_doctor(answer: Answer) -> None:
