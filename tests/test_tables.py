@@ -29,7 +29,7 @@ TABLES = {
     ),
     "families": (
         "FAMILIES",
-        {"cells", "hybrid_reading", "hybrid_stages", "knobs", "layouts", "published", "reading"},
+        {"cells", "hybrid_reading", "hybrid_stages", "knobs", "layouts", "published", "reading", "refit"},
     ),
     "model/blocks": ("BLOCKS", set()),
     "device/backends": ("BACKENDS", {"cuda_kernels"}),
@@ -74,7 +74,9 @@ TABLES = {
         "PROXIES",
         {
             "answer",
+            "evidence",
             "flow",
+            "judging",
             "learning",
             "look",
             "modes",
@@ -84,6 +86,7 @@ TABLES = {
             "published_features",
             "published_kernel",
             "published_trees",
+            "ranking",
             "row",
             "rungs",
             "scoring",

@@ -10,11 +10,11 @@ import pandas as pd
 from torch import nn
 
 from archlab import reports
-from archlab import space as space_room
 from archlab.api.arguments import checked
 from archlab.api.notes import note_on
 from archlab.api.progress import show_progress
-from archlab.errors import PlanError, StudyError, four_parts
+from archlab.api.starts import front_specs
+from archlab.errors import StudyError, four_parts
 from archlab.figures import draw_front
 from archlab.format import percent
 from archlab.model.build import build
@@ -176,6 +176,10 @@ def search(
     seed: int = 0,
     start: str | Path | None = None,
     out: str | Path | None = None,
+    data: str | Path | None = None,
+    resolution: int | None = None,
+    stem_divisor: int = 1,
+    classes: int | None = None,
     argv: Sequence[str] = (),
     on_progress: Callable[[Progress], object] | None = None,
 ) -> Study:
@@ -195,6 +199,10 @@ def search(
         seed: Seed of sampler, weights and images.
         start: A study folder whose front is tried first.
         out: The study folder; None takes ``studies/SPACE-DEVICE-BUDGETms``.
+        data: Images for a score that trains; None takes digits.
+        resolution: Side in pixels of the images that all networks are for; None leaves it to the space.
+        stem_divisor: By what the stride of their stems is divided; 2 suits images of 32 px.
+        classes: Of the images; None leaves the networks theirs.
         argv: The command line, for the record; empty for a call from Python.
         on_progress: Called after every network; None shows the progress on stderr.
 
@@ -214,9 +222,13 @@ def search(
         storage=storage,
         seed=seed,
         proxy=proxy or DEFAULT,
+        data=None if data is None else str(data),
+        resolution=resolution,
+        stem_divisor=stem_divisor,
+        classes=classes,
     )
     folder = Path(out) if out is not None else Path("studies") / plan.name
-    first = [] if start is None else _front_specs(Path(start), space)
+    first = [] if start is None else front_specs(Path(start), plan)
     with contextlib.nullcontext(on_progress) if on_progress else show_progress() as watch:
         found = engine.run(plan, folder, argv=argv, first=first, on_progress=watch)
     reports.write(folder)
@@ -244,24 +256,6 @@ def report(*folders: str | Path) -> dict[str, Any]:
 def work(*, storage: str, study: str) -> dict[str, Any]:
     """Work on a study that another process started; says how many networks this process closed."""
     return {"study": study, "storage": without_password(storage), "trials": engine.work(storage, study)}
-
-
-def _front_specs(folder: Path, space: str) -> list[ArchSpec]:
-    """The networks of another study's front that lie in a space; at least one."""
-    files = study_files.read(folder)
-    front = [r.spec for r in result.front(files.trials, files.plan.objectives) if r.spec is not None]
-    here = space_room.load(space)
-    inside = [spec for spec in front if here.contains(spec)]
-    if not inside:
-        raise PlanError(
-            four_parts(
-                f"no network of that front lies in the space {space!r}",
-                given=f"{folder}, a study of {files.plan.space} with {len(front)} networks on its front",
-                allowed="a study whose networks the space holds",
-                do=f"search the space {files.plan.space!r}, or leave that study out",
-            )
-        )
-    return inside
 
 
 def _again(found: Confirmed | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable, Mapping
 
 from archlab.families.knobs import Knob, Scalar
+from archlab.families.refit import Refit
 from archlab.spec import ArchSpec
 
 __all__ = ["Family", "Published"]
@@ -33,6 +34,10 @@ class Published:
     def spec(self) -> ArchSpec:
         """The network in the spec language."""
         return self.make(**{**self.axes, "resolution": self.resolution})
+
+    def at(self, refit: Refit) -> "Published":
+        """The network fitted to small images; its published numbers stay those of the whole one."""
+        return dataclasses.replace(self, make=lambda **axes: refit.of(self.make(**axes)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ from archlab.training.loop import train
 from archlab.training.low_resolution import at_low_resolution
 from archlab.training.plan import TrainPlan
 
-__all__ = ["ShortPlan", "ShortTraining", "short_plan", "short_train"]
+__all__ = ["ShortPlan", "ShortTraining", "short_plan", "short_train", "short_training"]
 
 _SIDE, _SMALL_SIDE = 64, 32
 _IMAGES, _VAL_IMAGES = 4000, 1000
@@ -150,10 +150,9 @@ class ShortTraining:
 
     def _small(self, spec: ArchSpec) -> ArchSpec:
         plan = self.plan
+        divisor = plan.stem_divisor if spec.resolution > plan.resolution else 1  # its stem is made for such images
         try:
-            return at_low_resolution(
-                spec, plan.resolution, stem_divisor=plan.stem_divisor, classes=self.dataset.classes
-            )
+            return at_low_resolution(spec, plan.resolution, stem_divisor=divisor, classes=self.dataset.classes)
         except SpecError as error:
             raise _refusal(spec, error) from None
 
@@ -230,6 +229,17 @@ def short_plan(dataset: Dataset, *, seed: int = 0) -> ShortPlan:
     return ShortPlan(resolution=_SMALL_SIDE if is_small else _SIDE, stem_divisor=2 if is_small else 1, seed=seed)
 
 
+def short_training(data: str | Path | None, out: Path, *, seed: int = 0) -> ShortTraining:
+    """Open the folder of a search's short trainings: up to 4,000 images of `data`, digits where there are none.
+
+    Raises:
+        PlanError: If the images cannot be read.
+        StudyError: If `out` holds other short trainings.
+    """
+    dataset = load_data(data or "digits", side=_SIDE).first(_IMAGES, _VAL_IMAGES)
+    return ShortTraining(dataset, short_plan(dataset, seed=seed), out)
+
+
 def short_train(subject: Subject) -> float:
     """Score one network: its top-1 (%) after nine epochs on up to 4,000 images of the user's, or on digits.
 
@@ -246,6 +256,5 @@ def short_train(subject: Subject) -> float:
                 do="choose another --proxy",
             )
         )
-    dataset = load_data(subject.data or "digits", side=_SIDE).first(_IMAGES, _VAL_IMAGES)
     with tempfile.TemporaryDirectory() as folder:
-        return ShortTraining(dataset, short_plan(dataset, seed=subject.seed), Path(folder)).score(subject.spec)
+        return short_training(subject.data, Path(folder), seed=subject.seed).score(subject.spec)

@@ -1,14 +1,16 @@
 """From a point to a network and back, how many there are, and how one is drawn."""
 
+import contextlib
 import dataclasses
 import functools
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from archlab.errors import SpecError, four_parts, unknown_name
 from archlab.families import FAMILIES, Family, Published, all_published
 from archlab.families.knobs import Scalar
+from archlab.families.refit import Refit
 from archlab.space.axis import Axis
 from archlab.space.counting import count_points
 from archlab.spec import ArchSpec
@@ -22,12 +24,30 @@ _KINDS_SAMPLE = 256
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SearchSpace:
-    """A family and the axes that vary it, in an order in which conditions look back only."""
+    """A family and the axes that vary it, in an order in which conditions look back only.
+
+    With `refit`, all its networks, the published ones among them, are fitted to small images.
+    """
 
     name: str
     family: str
     axes: tuple[Axis, ...]
     title: str = ""
+    refit: Refit | None = None
+
+    def at(self, refit: Refit) -> "SearchSpace":
+        """The same networks for small images: the resolution is theirs, and no choice any more.
+
+        Raises:
+            SpecError: If the family has no network for such images.
+        """
+        side = refit.full_side
+        others = [axis for axis in self.axes if axis.sets != "resolution"]
+        axes = (Axis(name="resolution", choices=(side,), help="side that the whole stem would need"), *others)
+        space = dataclasses.replace(self, axes=axes, refit=refit)
+        for point in space.extremes():
+            space.decode(point)
+        return space
 
     @property
     def _family(self) -> Family:
@@ -82,7 +102,8 @@ class SearchSpace:
                 used += 1
         if used != len(point):
             raise self._stray(point)
-        return self._family.make(**settings)
+        made = self._family.make(**settings)
+        return made if self.refit is None else self.refit.of(made)
 
     def _refused(self, axis: Axis, value: Scalar) -> SpecError:
         return SpecError(
@@ -115,6 +136,8 @@ class SearchSpace:
         Raises:
             SpecError: If the network does not lie in the space.
         """
+        if self.refit is not None:
+            spec = self.refit.undo(spec, classes=int(self._family.axes["classes"].default))
         knobs = self._family.axes_of(spec)
         point: Point = {}
         settings: dict[str, Scalar] = {}
@@ -158,15 +181,23 @@ class SearchSpace:
 
     def published(self) -> tuple[Published, ...]:
         """The published networks that lie in the space."""
-        return tuple(row for row in all_published() if self.contains(row.spec))
+        return tuple(row for row in self._fitted(all_published()) if self.contains(row.spec))
 
     def baselines(self) -> tuple[Published, ...]:
         """All published networks of every family that has one made of the space's blocks alone."""
         rows: list[Published] = []
         for family in FAMILIES.values():
             if any(_kinds(row.spec) <= self.kinds for row in family.published):
-                rows += family.published
+                rows += self._fitted(family.published)
         return tuple(rows)
+
+    def _fitted(self, rows: Iterable[Published]) -> Iterator[Published]:
+        """Published networks as this space has them; without those that such images have no room for."""
+        for row in rows:
+            fitted = row if self.refit is None else row.at(self.refit)
+            with contextlib.suppress(SpecError):
+                fitted.spec  # noqa: B018 - laid out here, so that an impossible one is met here
+                yield fitted
 
 
 def _kinds(spec: ArchSpec) -> frozenset[str]:

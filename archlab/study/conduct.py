@@ -4,6 +4,7 @@ Nothing is written before the plan is known to be possible; everything written i
 that was stopped at any moment goes on with the same call.
 """
 
+import dataclasses
 import datetime
 import functools
 import hashlib
@@ -13,7 +14,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from archlab import space as space_room
 from archlab.errors import DeviceError, DeviceLost
 from archlab.interrupt import Pause
 from archlab.space import SearchSpace
@@ -48,8 +48,8 @@ def conduct(
     services: Services | None,
 ) -> StudyResult:
     """Run the study of `folder` to its end; see `engine.run`."""
-    space = space_room.load(plan.space)
-    services = services or Evaluator(plan)
+    space = plan.search_space()
+    services = services or Evaluator(plan, out=folder.path)
     watch = _Watcher(store, plan, on_progress)
     _open_patiently(store, plan, space, services, folder)
     records = store.records()
@@ -85,7 +85,7 @@ def join(store: Store, *, on_progress: _Watch, services: Services | None) -> int
     if stored is None or "plan" not in stored:
         raise no_study(store.name, store.storage_name)
     plan = StudyPlan.from_dict(stored["plan"], where=f"the plan in {store.storage_name}")
-    space = space_room.load(plan.space)
+    space = plan.search_space()
     check_same(plan, _space_digest(space), stored, store.storage_name)
     services = services or Evaluator(plan)
     check_resumed(plan.device, stored.get("fingerprint"), services.fingerprint(), store.storage_name)
@@ -149,7 +149,8 @@ class _Writer:
 def _space_digest(space: SearchSpace) -> str:
     """What the axes of a space come to: keeps studies of two versions of a space file apart."""
     axes = [[axis.name, axis.sets, list(axis.choices), dict(axis.when or {})] for axis in space.axes]
-    text = json.dumps([space.family, axes], sort_keys=True, default=list)
+    refit = [] if space.refit is None else [dataclasses.asdict(space.refit)]
+    text = json.dumps([space.family, axes, *refit], sort_keys=True, default=list)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -7,6 +7,7 @@ clearly over the budget is not scored, nor is one that the device cannot build; 
 import functools
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from archlab.cost.count import CostReport, count
@@ -17,13 +18,11 @@ from archlab.device.cache import MeasurementCache
 from archlab.device.catalog import RunSpec
 from archlab.device.measure import measure
 from archlab.device.measurement import Measurement
-from archlab.errors import EngineBuildError, UnsteadyMeasurement, four_parts, unknown_name
+from archlab.errors import EngineBuildError, UnsteadyMeasurement, four_parts
 from archlab.families import published
 from archlab.latency import PREDICTORS, predictor_for
 from archlab.model.build import build
 from archlab.model.deploy import fold
-from archlab.proxy import PROXIES
-from archlab.proxy import score as score_network
 from archlab.space import SearchSpace
 from archlab.spec import ArchSpec
 from archlab.study.anchor import ANCHOR, PRIOR_SHARE, repeat_interval
@@ -37,6 +36,7 @@ from archlab.study.presence import Presence
 from archlab.study.protocol import describe
 from archlab.study.reach import smallest_upper_ms
 from archlab.study.record import Evaluation, Record
+from archlab.study.scorer import Scorer
 
 __all__ = ["Evaluator"]
 
@@ -45,17 +45,16 @@ _NEAR = 0.95
 
 
 class Evaluator:
-    """Evaluates networks as a plan asks.
+    """Evaluates networks as a plan asks; what a score trains lies in the study folder `out`, or in a passing one.
 
     Raises:
         UnknownNameError: For a device or proxy that is in no table.
-        PlanError: For a run that the device does not offer.
+        PlanError: For a run that the device does not offer, or images that the score does not look at.
     """
 
-    def __init__(self, plan: StudyPlan, cache: MeasurementCache | None = None) -> None:
-        if plan.proxy not in PROXIES:
-            raise unknown_name("proxy", plan.proxy, PROXIES, "see: archlab proxy list")
+    def __init__(self, plan: StudyPlan, cache: MeasurementCache | None = None, out: Path | None = None) -> None:
         self.plan = plan
+        self.score = Scorer(plan, out)
         self.device = catalog.device(plan.device)
         self.run = _run(self.device, plan)
         self.is_measured = self.device.reach is not None
@@ -217,9 +216,7 @@ class _Subject:
         return count(self.trace)
 
     def score(self) -> Reading:
-        plan = self._by.plan
-        found = score_network(plan.proxy, self._spec, batch_size=plan.score_batch, seed=plan.seed)
-        return Reading(value=found.score, source=f"proxy:{plan.proxy}")
+        return Reading(value=self._by.score(self._spec), source=f"proxy:{self._by.plan.proxy}")
 
     def latency_ms(self) -> Reading:
         by = self._by

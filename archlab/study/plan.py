@@ -13,8 +13,11 @@ from typing import Any, ClassVar, NoReturn, Self
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from archlab.errors import PlanError, four_parts, unknown_name
+from archlab import space as space_room
+from archlab.errors import PlanError, SpecError, four_parts, unknown_name
+from archlab.families.refit import Refit
 from archlab.proxy import DEFAULT
+from archlab.space import SearchSpace
 from archlab.study.objective import OBJECTIVES
 from archlab.study.samplers import SAMPLERS
 from archlab.study.storage import without_password
@@ -35,6 +38,9 @@ _LIMITS = {
     "skip_factor": (1.0, 1e6),
     "score_batch": (2, 1024),
     "measure_s": (0.1, 3600),
+    "resolution": (16, 4096),
+    "stem_divisor": (1, 16),
+    "classes": (1, 1_000_000),
     "failures_in_a_row": (1, 1_000_000),
     "device_failures_in_a_row": (1, 1_000_000),
 }
@@ -49,6 +55,8 @@ class StudyPlan:
     times the budget is not scored; `score_batch` is the number of images a score sees, `measure_s` the longest one
     measurement may take. `runtime`, `precision` and `threads` left out are the device's own. After `failures_in_a_row`
     networks that failed, or `device_failures_in_a_row` losses of the device, one after the other, the search stops.
+    A score that trains does so on `data`. With a `resolution`, all networks, the published ones too, are for images of
+    that side and so many `classes`, their stems' strides divided by `stem_divisor`; see `Refit`.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -72,6 +80,10 @@ class StudyPlan:
     measure_s: float = 2.0
     failures_in_a_row: int = 10
     device_failures_in_a_row: int = 10
+    data: str | None = None
+    resolution: int | None = None
+    stem_divisor: int = 1
+    classes: int | None = None
 
     def __post_init__(self) -> None:
         for name, (low, high) in _LIMITS.items():
@@ -90,6 +102,38 @@ class StudyPlan:
         if self.sampler not in SAMPLERS:
             raise unknown_name("sampler", self.sampler, SAMPLERS)
         _check_objectives(self.objectives)
+        if self.resolution is None and (self.stem_divisor, self.classes) != (1, None):
+            raise PlanError(
+                four_parts(
+                    "only networks for images of one side are fitted to them",
+                    given=f"stem_divisor {self.stem_divisor}, classes {self.classes}, no resolution",
+                    allowed="stem_divisor and classes beside a resolution",
+                    do="give the resolution of the images",
+                )
+            )
+
+    def search_space(self) -> SearchSpace:
+        """Read the space, with its networks as the plan asks for them.
+
+        Raises:
+            UnknownNameError: If there is no such space.
+            PlanError: If its file is no space, or has no networks for such images.
+        """
+        space = space_room.load(self.space)
+        if self.resolution is None:
+            return space
+        refit = Refit(resolution=self.resolution, stem_divisor=self.stem_divisor, classes=self.classes)
+        try:
+            return space.at(refit)
+        except SpecError as error:
+            raise PlanError(
+                four_parts(
+                    f"the space {space.name} has no networks for such images",
+                    given=f"{self.resolution} px, the stem's stride divided by {self.stem_divisor}",
+                    allowed=str(error).replace(";", ","),
+                    do="choose another resolution or stem_divisor",
+                )
+            ) from None
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archlab.errors import ArchlabError, PlanError, UnknownNameError
+from archlab.families.refit import Refit
 from archlab.proxy import DEFAULT
 from archlab.study.plan import StudyPlan, read_plan
 
@@ -97,3 +98,23 @@ def test_a_password_is_not_written_down() -> None:
     assert plan.storage == url
     assert plan.to_dict()["storage"] == "postgresql+psycopg://lab:***@127.0.0.1/optuna"
     assert "s3cret" not in plan.to_yaml()
+
+
+def test_networks_for_small_images() -> None:
+    found = StudyPlan(budget_ms=5.0, device="orin", resolution=32, stem_divisor=2, classes=10)
+    assert found.search_space().refit == Refit(resolution=32, stem_divisor=2, classes=10)
+    assert StudyPlan.from_dict(found.to_dict()) == found
+    assert StudyPlan(budget_ms=5.0, device="orin").search_space().refit is None
+
+
+@pytest.mark.parametrize("changes", [{"stem_divisor": 2}, {"classes": 10}])
+def test_small_networks_need_a_resolution(changes: dict[str, int]) -> None:
+    with pytest.raises(PlanError, match="only networks for images of one side.*give the resolution"):
+        StudyPlan(budget_ms=5.0, device="orin", **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("resolution", "divisor"), [(20, 2), (32, 8), (32, 3)])
+def test_images_that_the_space_has_no_network_for(resolution: int, divisor: int) -> None:
+    plan = StudyPlan(budget_ms=5.0, device="orin", resolution=resolution, stem_divisor=divisor)
+    with pytest.raises(PlanError, match=f"the space hybrid has no networks for such images; given: {resolution} px"):
+        plan.search_space()

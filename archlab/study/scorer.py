@@ -1,0 +1,62 @@
+"""The score of a search: of each network by itself, or, where it trains, rung by rung beside the networks before."""
+
+import functools
+import tempfile
+from pathlib import Path
+
+from archlab.errors import PlanError, four_parts, unknown_name
+from archlab.proxy import PROXIES, score
+from archlab.proxy.short_train import ShortTraining, short_training
+from archlab.spec import ArchSpec
+from archlab.study.plan import StudyPlan
+
+__all__ = ["Scorer"]
+
+
+class Scorer:
+    """Scores networks as a plan asks.
+
+    Raises:
+        UnknownNameError: For a proxy that is in no table.
+        PlanError: For images that the score does not look at.
+    """
+
+    def __init__(self, plan: StudyPlan, out: Path | None = None) -> None:
+        """Check the plan; what a score trains lies in the folder `out`, or in one that passes with this value."""
+        if plan.proxy not in PROXIES:
+            raise unknown_name("proxy", plan.proxy, PROXIES, "see: archlab proxy list")
+        self._trains = PROXIES[plan.proxy].needs == "data"
+        if plan.data is not None and not self._trains:
+            raise _blind(plan)
+        self._plan, self._out = plan, out
+
+    def __call__(self, spec: ArchSpec) -> float:
+        """Score a network.
+
+        Raises:
+            ProxyError: When it has no such score.
+            PlanError: When the images cannot be read.
+        """
+        plan = self._plan
+        if self._trains:
+            return self._training.score(spec)
+        return score(plan.proxy, spec, batch_size=plan.score_batch, seed=plan.seed).score
+
+    @functools.cached_property
+    def _training(self) -> ShortTraining:
+        if self._out is None:
+            self._passing = tempfile.TemporaryDirectory()
+        out = self._out or Path(self._passing.name)
+        return short_training(self._plan.data, out / "short_train", seed=self._plan.seed)
+
+
+def _blind(plan: StudyPlan) -> PlanError:
+    trained = ", ".join(name for name, row in PROXIES.items() if row.needs == "data")
+    return PlanError(
+        four_parts(
+            "this score looks at no images of yours",
+            given=f"{plan.proxy}, data {plan.data}",
+            allowed=f"data beside a score that trains: {trained}",
+            do="choose that score, or leave data out",
+        )
+    )
