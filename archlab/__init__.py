@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 _API = {
     "analyze": "analyses",
     "compare": "comparing",
+    "correlate": "correlating",
     "create": "networks",
     "deploy": "networks",
     "describe_space": "spaces",
@@ -40,6 +41,7 @@ __all__ = [
     "__version__",
     "analyze",
     "compare",
+    "correlate",
     "create",
     "deploy",
     "describe_space",

@@ -1,0 +1,208 @@
+"""Which score ranks networks truly? Asked of networks whose accuracy is known: the project's own, or the user's."""
+
+import dataclasses
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from archlab.api.arguments import checked
+from archlab.api.known import KnownNetwork, known_networks
+from archlab.cost.count import count
+from archlab.cost.trace import trace
+from archlab.errors import ArchlabError, PlanError, four_parts, unknown_name
+from archlab.format import duration
+from archlab.proxy import PROXIES, scores
+from archlab.proxy.evidence import Benchmark, Trained, shipped_benchmark
+from archlab.proxy.judging import BASELINES, LEAST_NETWORKS, correlations, deviation_between_seeds
+from archlab.proxy.ranking import Floats
+
+__all__ = ["Scored", "correlate", "correlate_rows"]
+
+_HALF = "report"
+_EVERY_S = 10.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Scored:
+    """How far `correlate` is: `done` of `total` networks, `model` the last, after `seconds`."""
+
+    done: int
+    total: int
+    model: str
+    seconds: float
+
+
+Say = Callable[[str], object]
+Progress = Callable[[Scored], object]
+
+
+@checked
+def correlate(
+    networks: str | Path | pd.DataFrame | None = None,
+    *,
+    proxies: Sequence[str] | None = None,
+    data: str | Path | None = None,
+    seed: int = 0,
+    on_progress: Progress | None = None,
+    on_note: Say | None = None,
+) -> pd.DataFrame:
+    """Correlate scores with known accuracies: Kendall's τ over pairs of networks, with 95 % intervals.
+
+    Pairs count whose accuracies are 0.2 points apart or more, and one deviation of such a difference between seeds
+    where a network has several rows. Equal cost: multiply-adds within a factor of 1.5; equal latency: within 1.25.
+
+    Args:
+        networks: A CSV or a table with the columns `model` (a published name, a spec file or STUDY_DIR:DIGEST), `top1`
+            in percent and, if known, `latency_ms`; several rows of a model are averaged. None takes the trained
+            networks that come with the package, the half of them that no score was chosen on.
+        proxies: Names of `archlab proxy list`; None takes all that need no training. `params` and `macs` always are
+            beside them.
+        data: The images that `short_train` trains on, as for `train`; None takes digits.
+        seed: Seed of weights and images.
+        on_progress: Called after every network; None shows the progress on stderr.
+        on_note: Gets a line about whatever is left out, and why; None writes it on stderr.
+
+    Returns:
+        A row per score and part (`all pairs`, `equal cost`, `equal latency`), the best at equal cost first: `proxy`,
+        `part`, `tau`, `low`, `high`, `pairs`, `networks`, `spearman` (of all pairs), `seconds` per network (median;
+        scores share passes, and the first that needs one pays for it) and `source`.
+
+    Raises:
+        PlanError: For a table that cannot be read, with fewer than eight networks, or with equal accuracies.
+        UnknownNameError: For a model or a score that does not exist.
+        StudyError: Without a table, where no trained networks come with the package.
+    """
+    rows = correlate_rows(networks, proxies=proxies, data=data, seed=seed, on_progress=on_progress, on_note=on_note)
+    return pd.DataFrame(rows)
+
+
+@checked
+def correlate_rows(
+    networks: str | Path | pd.DataFrame | None = None,
+    *,
+    proxies: Sequence[str] | None = None,
+    data: str | Path | None = None,
+    seed: int = 0,
+    on_progress: Progress | None = None,
+    on_note: Say | None = None,
+) -> list[dict[str, Any]]:
+    """Correlate scores with known accuracies; see `correlate`. Plain rows."""
+    asked = _asked(proxies)
+    on_note, on_progress = on_note or _say, on_progress or _shown()
+    if networks is None:
+        whole = shipped_benchmark()
+        benchmark, deviation = whole.half(_HALF), whole.deviation
+        source = f"{len(benchmark.networks)} networks of the benchmark, half {_HALF}: {whole.recipe}"
+        on_note(f"{source}; these are no ImageNet accuracies")
+    else:
+        benchmark = _benchmark(known_networks(networks), on_note)
+        deviation = deviation_between_seeds(one.top1 for one in benchmark.networks)
+        source = f"{len(benchmark.networks)} networks of your own"
+    bench = benchmark.bench(deviation)
+    _check(bench.top1, bench.gap)
+    found, seconds = _scores(benchmark.networks, asked, data, seed, on_progress, on_note)
+    return [row.to_dict() for row in correlations(bench, found, seconds, source=source)]
+
+
+def _asked(proxies: Sequence[str] | None) -> list[str]:
+    for name in proxies or ():
+        if name not in PROXIES:
+            raise unknown_name("proxy", name, PROXIES, "see: archlab proxy list")
+    chosen = proxies or [name for name, row in PROXIES.items() if row.needs != "data"]
+    return list(dict.fromkeys([*chosen, *BASELINES]))
+
+
+def _benchmark(networks: Iterable[KnownNetwork], on_note: Say) -> Benchmark:
+    """A user's networks as those of the benchmark; a network that has no spec or cannot be traced is left out."""
+    kept = []
+    for one in networks:
+        if one.spec is None:
+            on_note(f"{one.model}: left out: networks of timm have no spec, and cannot be scored")
+            continue
+        try:
+            macs = count(trace(one.spec)).macs
+        except ArchlabError as error:
+            on_note(f"{one.model}: left out: {error}")
+            continue
+        facts = {"origin": "own", "half": _HALF, "macs": macs, "latency_ms": one.latency_ms}
+        kept.append(Trained(name=one.model, top1=one.top1, spec=one.spec, **facts))  # type: ignore[arg-type]
+    return Benchmark(recipe="", networks=tuple(kept))
+
+
+def _check(top1: Floats, gap: float) -> None:
+    if len(top1) < LEAST_NETWORKS:
+        raise PlanError(
+            four_parts(
+                "too few networks to correlate anything",
+                given=f"{len(top1)} that can be scored",
+                allowed=f"{LEAST_NETWORKS} or more",
+                do="add rows, or leave the table out for the project's own networks",
+            )
+        )
+    if np.ptp(top1) < gap:
+        raise PlanError(
+            four_parts(
+                "the accuracies do not tell the networks apart",
+                given=f"top1 from {top1.min():.2f} to {top1.max():.2f}",
+                allowed=f"differences of {gap:.2f} points or more",
+                do="add networks that are better or worse, or more seeds of each",
+            )
+        )
+
+
+def _scores(
+    networks: Sequence[Trained],
+    asked: Sequence[str],
+    data: str | Path | None,
+    seed: int,
+    on_progress: Progress,
+    on_note: Say,
+) -> tuple[dict[str, Floats], dict[str, float]]:
+    """Score → values in the order of the networks (NaN: none), and its median seconds."""
+    values = {name: np.full(len(networks), np.nan) for name in asked}
+    seconds: dict[str, list[float]] = defaultdict(list)
+    started = time.perf_counter()
+    for at, one in enumerate(networks):
+        for row in scores(asked, one.spec, data=data, seed=seed, on_skip=_skipped(one.name, on_note)):
+            values[row.proxy][at] = row.score
+            seconds[row.proxy].append(row.seconds)
+        passed = time.perf_counter() - started
+        on_progress(Scored(done=at + 1, total=len(networks), model=one.name, seconds=passed))
+    for name in [name for name in asked if np.isfinite(values[name]).sum() < LEAST_NETWORKS]:
+        on_note(f"{name}: left out: fewer than {LEAST_NETWORKS} networks have it")
+        del values[name]
+    return values, {name: statistics.median(some) for name, some in seconds.items()}
+
+
+def _skipped(model: str, on_note: Say) -> Callable[[str, ArchlabError], object]:
+    return lambda proxy, error: on_note(f"{model}: no {proxy}: {error}")
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def _shown() -> Progress:
+    """A line on stderr: one that is renewed on a terminal, one now and then elsewhere."""
+    last_s, is_live = time.monotonic(), sys.stderr.isatty()
+
+    def show(told: Scored) -> None:
+        nonlocal last_s
+        now_s, is_last = time.monotonic(), told.done == told.total
+        left = duration(told.seconds / told.done * (told.total - told.done))
+        line = f"{told.done} of {told.total} networks scored in {duration(told.seconds)}, {left} left: {told.model}"
+        if is_live:
+            sys.stderr.write(f"\r\033[K{line}" + ("\n" if is_last else ""))
+        elif now_s - last_s >= _EVERY_S or is_last:
+            last_s = now_s
+            sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    return show
