@@ -109,7 +109,7 @@ def test_networks_for_small_images() -> None:
 
 @pytest.mark.parametrize("changes", [{"stem_divisor": 2}, {"classes": 10}])
 def test_small_networks_need_a_resolution(changes: dict[str, int]) -> None:
-    with pytest.raises(PlanError, match="only networks for images of one side.*give the resolution"):
+    with pytest.raises(PlanError, match=r"only networks for images of one side.*give the resolution"):
         StudyPlan(budget_ms=5.0, device="orin", **changes)  # type: ignore[arg-type]
 
 

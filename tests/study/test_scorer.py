@@ -26,7 +26,7 @@ def test_a_score_without_training_is_that_of_the_table() -> None:
 def test_unknown_scores_and_images_that_nobody_looks_at_are_refused() -> None:
     with pytest.raises(UnknownNameError, match="proxy"):
         Scorer(plan(proxy="parms"))
-    with pytest.raises(PlanError, match="looks at no images of yours; given: params, data digits; .*short_train"):
+    with pytest.raises(PlanError, match=r"looks at no images of yours; given: params, data digits; .*short_train"):
         Scorer(plan(data="digits"))
 
 
