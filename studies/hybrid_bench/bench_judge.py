@@ -2,14 +2,13 @@
 
     python studies/hybrid_bench/bench_judge.py [--recipe cifar10] [--of full]
 
-Reads specs.jsonl, results.csv, curves.csv, latency.csv, scores.csv; writes judge-RECIPE-OF.csv and .md. Equal cost: the
-multiply-adds lie within a factor of 1.5; equal latency: within 1.25. Pairs count whose accuracies differ by more than
-one standard deviation of such a difference between seeds. Intervals draw the networks again a thousand times.
+Reads results.csv, curves.csv, latency.csv, scores.csv; writes judge-RECIPE-OF.csv and .md. Which pairs count, and how
+intervals are made, is said in `archlab.proxy.judging`; which scores are put together, in `bench_combine`.
 
-The half `tune` chooses the combination: standardised scores are added up one by one, as long as τ at equal cost grows
-there by 0.01. What is reported of it is the half `report`, on which everything else is shown too. `another seed` says
-how well one training from another seed ranks those networks of the half that have several: no score can be expected to
-do better. `top-1 after epoch N` is of the training that is judged, and shares its noise.
+The half `tune` chooses and weighs the combinations; what is reported is the half `report`, and the column `tuned` tells
+τ at equal cost on the other. `another seed` says how well one training from another seed ranks those networks of the
+half that have several: no score can be expected to do better. `top-1 after epoch N` is of the training that is judged,
+and shares its noise.
 """
 
 import argparse
@@ -23,133 +22,100 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from bench_combine import combinations
 from bench_networks import HERE
 from bench_recipes import RECIPES
 from bench_table import CURVES, RESULTS, read
 from latency_bench import LATENCY
-from rank_statistics import Floats, Tau, near, tau
 from score_bench import SCORES
 
 from archlab.files import write_text
+from archlab.proxy.evidence import table
+from archlab.proxy.judging import (
+    BASELINES,
+    EQUAL_COST,
+    PARTS,
+    Bench,
+    Correlation,
+    correlations,
+    deviation_between_seeds,
+    least_gap,
+)
+from archlab.proxy.ranking import Floats, Mask
 
-__all__ = ["Bench", "combine", "judge", "main", "noise"]
+__all__ = ["Judged", "judge", "latencies", "main", "tops", "trained"]
 
-_COST, _LATENCY = 1.5, 1.25
-_PARTS = ("all pairs", "equal cost", "equal latency")
-_MOST_MEMBERS, _LEAST_GAIN = 4, 0.01
-_BASELINES = ("params", "macs")
 _AS_TRAINED = " as trained"
-_GAP = 0.5
-"""Points, where no network was trained from two seeds."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Bench:
-    """The trained networks, in one order: `(n,)` each; a latency that was not measured is NaN."""
+class Judged:
+    """Correlations on the half `report`, and τ at equal cost on the half `tune` by score."""
 
-    names: list[str]
-    is_report: np.ndarray
-    top1: Floats
-    macs: Floats
-    latency_ms: Floats
-    gap: float
-
-    def taus(self, scores: Floats, rows: np.ndarray) -> dict[str, Tau]:
-        """τ over the pairs of some networks, those that have no such score left out."""
-        at = np.flatnonzero(rows & np.isfinite(scores))
-        found = {"all pairs": tau(scores[at], self.top1[at], gap=self.gap)}
-        found["equal cost"] = tau(scores[at], self.top1[at], gap=self.gap, pairs=near(self.macs[at], _COST))
-        timed = at[np.isfinite(self.latency_ms[at])]
-        alike = near(self.latency_ms[timed], _LATENCY)
-        found["equal latency"] = tau(scores[timed], self.top1[timed], gap=self.gap, pairs=alike)
-        return found
+    rows: list[Correlation]
+    tuned: dict[str, float]
 
 
-def noise(tops: Mapping[str, Sequence[float]]) -> float | None:
-    """Standard deviation (points) of a training's accuracy over seeds, pooled; None where each has one seed."""
-    runs = [values for values in tops.values() if len(values) > 1]
-    if not runs:
-        return None
-    squares = sum(statistics.variance(values) * (len(values) - 1) for values in runs)
-    return math.sqrt(squares / sum(len(values) - 1 for values in runs))
-
-
-def combine(bench: Bench, scores: Mapping[str, Floats]) -> list[str]:
-    """Choose on the half `tune` which standardised scores to add up; only scores that every network has."""
-    whole = {name: values for name, values in scores.items() if np.isfinite(values).all()}
-    chosen: list[str] = []
-    reached = -math.inf
-    while len(chosen) < _MOST_MEMBERS:
-        tried = {
-            name: bench.taus(_sum(bench, whole, [*chosen, name]), ~bench.is_report)["equal cost"].value
-            for name in whole.keys() - set(chosen)
-        }
-        best = max(sorted(tried), key=lambda name: tried[name], default=None)
-        if best is None or not tried[best] >= reached + _LEAST_GAIN:
-            break
-        chosen, reached = [*chosen, best], tried[best]
-    return chosen
-
-
-def _sum(bench: Bench, scores: Mapping[str, Floats], names: Sequence[str]) -> Floats:
-    """Sum of scores, each with mean 0 and deviation 1 on the half `tune`."""
-    total = np.zeros(len(bench.names))
-    for name in names:
-        tuned = scores[name][~bench.is_report]
-        total += (scores[name] - tuned.mean()) / (tuned.std() or 1.0)
-    return total
-
-
-def judge(bench: Bench, scores: Mapping[str, Floats]) -> dict[str, dict[str, Tau]]:
-    """Score → part → τ on the half `report`: every score, the baselines first, and the combination, last."""
-    ordered = sorted(scores, key=lambda name: (name not in _BASELINES, name))
-    found = {name: bench.taus(scores[name], bench.is_report) for name in ordered}
+def judge(bench: Bench, scores: Mapping[str, Floats], seconds: Mapping[str, float], is_report: Mask) -> Judged:
+    """Every score, alone and together with others."""
     own = {name: values for name, values in scores.items() if not name.endswith(_AS_TRAINED)}
     untrained = {name: values for name, values in own.items() if ":" not in name and "epoch" not in name}
-    for title, among in (("combined, no training", untrained), ("combined", own)):
-        members = combine(bench, among)
-        if members:
-            label = f"{title}: {' + '.join(members)}"
-            found[label] = bench.taus(_sum(bench, among, members), bench.is_report)
-    return found
+    sets = {", no training": untrained}
+    if len(own) > len(untrained):
+        sets[", with training"] = own
+    put_together = [one for among, some in sets.items() for one in combinations(bench, some, ~is_report, among=among)]
+    everything = {**scores, **{one.title: one.values for one in put_together}}
+    tuning = bench.only(~is_report)
+    return Judged(
+        rows=correlations(
+            bench.only(is_report), {name: values[is_report] for name, values in everything.items()}, seconds
+        ),
+        tuned={name: tuning.tau_at_equal_cost(values[~is_report]) for name, values in everything.items()},
+    )
 
 
-def _trained(folder: Path, recipe: str) -> list[dict[str, str]]:
+def trained(folder: Path, recipe: str) -> list[dict[str, str]]:
     """The rows of one recipe that have an accuracy, by network and seed."""
     return [row for row in read(folder / RESULTS) if row["recipe"] == recipe and row["top1"]]
 
 
-def _tops(rows: Sequence[Mapping[str, str]]) -> dict[str, list[float]]:
+def tops(rows: Sequence[Mapping[str, str]]) -> dict[str, list[float]]:
     """Network → accuracies, the first seed first."""
-    tops: dict[str, list[float]] = defaultdict(list)
+    found: dict[str, list[float]] = defaultdict(list)
     for row in rows:
-        tops[row["name"]].append(float(row["top1"]))
-    return tops
+        found[row["name"]].append(float(row["top1"]))
+    return found
 
 
-def _another_seed(rows: Sequence[Mapping[str, str]], bench: Bench) -> dict[str, dict[str, Tau]]:
-    """τ of the first seed with the mean of the others; empty where no network has two."""
-    tops = _tops(rows)
-    first = np.array([tops[name][0] if len(tops[name]) > 1 else math.nan for name in bench.names])
-    others = np.array([statistics.fmean(tops[name][1:] or tops[name]) for name in bench.names])
-    found = dataclasses.replace(bench, top1=others).taus(first, bench.is_report)
-    return {"another seed": found} if found["all pairs"].pairs else {}
+def latencies(folder: Path) -> dict[str, float]:
+    """Digest of the network as trained → measured latency (ms)."""
+    return {row["small"]: float(row["latency_ms"]) for row in read(folder / LATENCY) if row["quality"] != "failed"}
 
 
-def _bench(folder: Path, rows: Sequence[Mapping[str, str]]) -> tuple[Bench, float | None]:
-    tops = _tops(rows)
+def _bench(folder: Path, rows: Sequence[Mapping[str, str]]) -> tuple[Bench, Mask]:
+    """The networks, and which are of the half `report`."""
+    accuracies, timed = tops(rows), latencies(folder)
     facts = {row["name"]: row for row in rows}
-    timed = {row["small"]: float(row["latency_ms"]) for row in read(folder / LATENCY) if row["quality"] != "failed"}
-    spread = noise(tops)
     bench = Bench(
-        names=list(tops),
-        is_report=np.array([facts[name]["half"] == "report" for name in tops]),
-        top1=np.array([statistics.fmean(values) for values in tops.values()]),
-        macs=np.array([float(facts[name]["macs"]) for name in tops]),
-        latency_ms=np.array([timed.get(facts[name]["small"], math.nan) for name in tops]),
-        gap=_GAP if spread is None else math.sqrt(2) * spread,
+        names=tuple(accuracies),
+        top1=np.array([statistics.fmean(values) for values in accuracies.values()]),
+        macs=np.array([float(facts[name]["macs"]) for name in accuracies]),
+        latency_ms=np.array([timed.get(facts[name]["small"], math.nan) for name in accuracies]),
+        gap=least_gap(deviation_between_seeds(accuracies.values())),
     )
-    return bench, spread
+    return bench, np.array([facts[name]["half"] == "report" for name in accuracies])
+
+
+def _another_seed(rows: Sequence[Mapping[str, str]], bench: Bench, is_report: Mask) -> list[Correlation]:
+    """The first seed as a score of the mean of the others; nothing where no network has two."""
+    accuracies = tops(rows)
+    has = is_report & np.array([len(accuracies[name]) > 1 for name in bench.names])
+    names = [name for name, is_in in zip(bench.names, has, strict=True) if is_in]
+    if len(names) < 2:
+        return []
+    others = np.array([statistics.fmean(accuracies[name][1:]) for name in names])
+    first = np.array([accuracies[name][0] for name in names])
+    return correlations(dataclasses.replace(bench.only(has), top1=others), {"another seed": first}, {})
 
 
 def _scores(
@@ -165,7 +131,7 @@ def _scores(
     facts = {row["name"]: row for row in rows}
     for name in bench.names:  # a baseline is always there: that of the network as trained
         for count in ("params", "macs", "activations"):
-            found.setdefault(f"{count}{_AS_TRAINED}", {})[name] = math.log(float(facts[name][count]))
+            found[f"{count}{_AS_TRAINED}"][name] = math.log(float(facts[name][count]))
     for row in read(folder / CURVES):
         if row["recipe"] == recipe and row["seed"] == "0" and int(row["epoch"]) < RECIPES[recipe].epochs:
             label = f"top-1 after epoch {row['epoch']}"
@@ -175,38 +141,60 @@ def _scores(
     return arrays, {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def _csv(found: Mapping[str, Mapping[str, Tau]], seconds: Mapping[str, float]) -> str:
+def _csv(judged: Judged, seeds: Sequence[Correlation]) -> str:
+    """The table of correlations, and the column `tuned`."""
+    lines = list(csv.reader(io.StringIO(table([*judged.rows, *seeds]))))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["score", "part", "tau", "low", "high", "pairs", "seconds"])
-    for name, parts in found.items():
-        for part, one in parts.items():
-            values = [f"{value:.4f}" for value in (one.value, one.low, one.high)]
-            writer.writerow([name, part, *values, one.pairs, f"{seconds[name]:.3f}" if name in seconds else ""])
+    writer.writerow([*lines[0], "tuned"])
+    for line in lines[1:]:
+        is_shown = line[0] in judged.tuned and line[1] == EQUAL_COST
+        writer.writerow([*line, f"{judged.tuned[line[0]]:.4f}" if is_shown else ""])
     return text.getvalue()
 
 
-def _words(one: Tau) -> str:
-    return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})" if one.pairs else "–"
-
-
 def _markdown(
-    asked: argparse.Namespace, bench: Bench, spread: float | None, found: Mapping[str, Mapping[str, Tau]]
+    asked: argparse.Namespace,
+    bench: Bench,
+    is_report: Mask,
+    deviation: float | None,
+    judged: Judged,
+    seeds: Sequence[Correlation],
 ) -> str:
     recipe = RECIPES[asked.recipe]
-    pairs = {part: max(parts[part].pairs for parts in found.values()) for part in _PARTS}
-    deviation = "not known: one seed each" if spread is None else f"{spread:.2f} points"
+    between = "not known: one seed each" if deviation is None else f"{deviation:.2f} points"
+    lines: dict[str, dict[str, Correlation]] = defaultdict(dict)
+    for row in [*judged.rows, *seeds]:
+        lines[row.proxy][row.part] = row
+    pairs = {part: max((parts[part].pairs for parts in lines.values() if part in parts), default=0) for part in PARTS}
     told = (
-        f"{len(bench.names)} networks, {int(bench.is_report.sum())} of them in the half that is reported here; "
+        f"{len(bench.names)} networks, {int(is_report.sum())} of them in the half that is reported here; "
         f"{recipe.images:,} images × {recipe.epochs} epochs of {recipe.data} at {recipe.resolution} px. Top-1 from "
-        f"{bench.top1.min():.1f} to {bench.top1.max():.1f} %; its deviation between seeds: {deviation}. Kendall's τ "
-        f"with 95 % intervals; pairs: {', '.join(f'{part} {number}' for part, number in pairs.items())}."
+        f"{bench.top1.min():.1f} to {bench.top1.max():.1f} %; its deviation between seeds: {between}. Kendall's τ "
+        f"with 95 % intervals over pairs at least {bench.gap:.2f} points apart; pairs: "
+        f"{', '.join(f'{part} {number}' for part, number in pairs.items())}. `tuned` is τ at equal cost on the other "
+        "half, on which combinations were chosen."
     )
     heading = f"# Which score ranks networks truly? {asked.recipe}, networks scored as {asked.of}"
-    lines = [heading, "", told, "", f"| score | {' | '.join(_PARTS)} |", "|---|---|---|---|"]
-    ranked = sorted(found, key=lambda name: -np.nan_to_num(found[name]["equal cost"].value, nan=-2))
-    lines += [f"| {name} | {' | '.join(_words(found[name][part]) for part in _PARTS)} |" for name in ranked]
-    return "\n".join(lines) + "\n"
+    columns = ["score", *PARTS, "tuned", "Spearman", "networks", "seconds"]
+    page = [heading, "", told, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    page += [_line(name, parts, judged.tuned.get(name, math.nan)) for name, parts in lines.items()]
+    return "\n".join(page) + "\n"
+
+
+def _line(name: str, parts: Mapping[str, Correlation], tuned: float) -> str:
+    one = next(iter(parts.values()))
+    rho = next((row.spearman for row in parts.values() if row.spearman is not None), math.nan)
+    numbers = [f"{value:.2f}" if value is not None and math.isfinite(value) else "–" for value in (tuned, rho)]
+    seconds = "–" if one.seconds is None else f"{one.seconds:.2f}"
+    title = f"**{name}**" if name.removesuffix(_AS_TRAINED) in BASELINES else name
+    return (
+        f"| {' | '.join([title, *(_words(parts.get(part)) for part in PARTS), *numbers, str(one.networks), seconds])} |"
+    )
+
+
+def _words(one: Correlation | None) -> str:
+    return "–" if one is None else f"{one.tau:.2f} ({one.low:.2f} to {one.high:.2f})"
 
 
 def main() -> None:
@@ -217,13 +205,15 @@ def main() -> None:
     parser.add_argument("--recipe", choices=list(RECIPES), default="cifar10")
     parser.add_argument("--of", choices=["full", "small"], default="full", help="how networks were scored")
     asked = parser.parse_args()
-    rows = _trained(asked.folder, asked.recipe)
-    bench, spread = _bench(asked.folder, rows)
+    rows = trained(asked.folder, asked.recipe)
+    bench, is_report = _bench(asked.folder, rows)
     scores, seconds = _scores(asked.folder, asked.recipe, asked.of, bench, rows)
-    found = judge(bench, scores) | _another_seed(rows, bench)
+    judged = judge(bench, scores, seconds, is_report)
+    seeds = _another_seed(rows, bench, is_report)
     stem = (asked.out or asked.folder) / f"judge-{asked.recipe}-{asked.of}"
-    write_text(stem.with_suffix(".csv"), _csv(found, seconds))
-    write_text(stem.with_suffix(".md"), _markdown(asked, bench, spread, found))
+    write_text(stem.with_suffix(".csv"), _csv(judged, seeds))
+    deviation = deviation_between_seeds(tops(rows).values())
+    write_text(stem.with_suffix(".md"), _markdown(asked, bench, is_report, deviation, judged, seeds))
 
 
 if __name__ == "__main__":
