@@ -19,7 +19,7 @@ from archlab.figures import draw_front
 from archlab.format import percent
 from archlab.model.build import build
 from archlab.proxy import DEFAULT
-from archlab.reports import findings, study_files, tables
+from archlab.reports import findings, headline, study_files, tables
 from archlab.reports.picture import picture
 from archlab.spec import ArchSpec
 from archlab.study import engine, result
@@ -28,6 +28,7 @@ from archlab.study.plan import StudyPlan
 from archlab.study.record import Record
 from archlab.study.result import Progress
 from archlab.study.storage import without_password
+from archlab.study.trust import trust
 
 __all__ = ["Found", "Study", "load", "report", "search", "work"]
 
@@ -94,10 +95,15 @@ class Study:
         again = findings.confirmed(self._files)
         fared = share(findings.front(self._files), self._files.confirmed)
         return {key: found[key] for key in _KEYS} | {
+            "ranking": trust(self._files.plan, self._files.trials).to_dict(),
             "front": [row | _again(again.get(row["digest"])) for row in found["front"]],
             "confirmed": dataclasses.asdict(fared) if fared.networks else None,
             **note_on(self.best),
         }
+
+    def trust(self) -> str:
+        """How far the score may be trusted, its known rank correlation, and the seconds it took, in words."""
+        return headline.trusted(self._files)
 
     def front(self) -> pd.DataFrame:
         """The networks under budget that no other beats in both score and latency, fastest first."""

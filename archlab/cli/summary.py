@@ -24,6 +24,7 @@ def print_summary(study: Any, *, explain: bool) -> None:
         f"{answer['trials']} trials, {answer['unique']} distinct networks, {answer['feasible']} within budget, "
         f"{duration(answer['seconds'])}"
     )
+    typer.echo(study.trust())
     if answer["confirmed"] is not None:
         typer.echo(_confirmed(answer["confirmed"], answer["budget_ms"]))
     if answer["best"] is None:

@@ -8,8 +8,9 @@ from archlab.reports.picture import score_spread
 from archlab.reports.study_files import Study, interval_ms, latency_ms, latency_source, score
 from archlab.study import result
 from archlab.study.record import Record
+from archlab.study.trust import trust
 
-__all__ = ["Card", "cards", "facts", "lead", "published_name", "title"]
+__all__ = ["Card", "cards", "facts", "lead", "published_name", "title", "trusted"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,13 @@ def lead(study: Study) -> str:
     text += f"{fmt.resolved(score(best), score_spread(study))} at {_latency_words(best)}."
     name = published_name(best)
     return f"{text} {_own(study, name) if name else _rival(study)}".strip()
+
+
+def trusted(study: Study) -> str:
+    """Say how far the score may be trusted, and what it cost."""
+    found = trust(study.plan, study.trials)
+    sentences = (found.correlation_words(), found.cost_words())
+    return " ".join(f"{words[:1].upper()}{words[1:]}." for words in sentences if words)
 
 
 def _own(study: Study, name: str) -> str:

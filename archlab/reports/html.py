@@ -24,6 +24,7 @@ class _Section:
     study: Study
     title: str
     lead: str
+    trust: str
     how: str
     facts: tuple[tuple[str, str], ...]
     cards: tuple[headline.Card, ...]
@@ -86,6 +87,7 @@ def _section(key: str, study: Study, anatomy: Anatomy | str) -> _Section:
         study=study,
         title=headline.title(study),
         lead=headline.lead(study),
+        trust=headline.trusted(study),
         how=" and ".join(sorted(kinds, reverse=True)) or "unknown",
         facts=headline.facts(study),
         cards=headline.cards(study),

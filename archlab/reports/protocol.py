@@ -14,6 +14,7 @@ from archlab import format as fmt
 from archlab.reports import findings, sources
 from archlab.reports.study_files import Study, latency_source
 from archlab.study.anchor import ANCHOR, spread_share, steady_ms
+from archlab.study.trust import trust
 
 __all__ = ["Cause", "Group", "causes", "groups", "heading", "held_out_words"]
 
@@ -137,13 +138,11 @@ def _score(study: Study) -> Iterator[tuple[str, str]]:
         yield "called", f"{score.name} (archlab search --proxy {score.name})"
     if score and score.source:
         yield "source", score.source
-    yield (
-        "caution",
-        (
-            "a score without training, higher is better. How well it ranks trained accuracy is not settled yet: "
-            "read a higher score as a hint, not as an accuracy"
-        ),
-    )
+    found = trust(study.plan, study.trials)
+    yield "rank correlation", found.correlation_words()
+    if found.networks:
+        yield "cost", found.cost_words()
+    yield "caution", "higher is better; a score is a hint which network learns better, and no accuracy"
 
 
 def _search(study: Study) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ clearly over the budget is not scored, nor is one that the device cannot build; 
 
 import functools
 import statistics
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -216,7 +217,11 @@ class _Subject:
         return count(self.trace)
 
     def score(self) -> Reading:
-        return Reading(value=self._by.score(self._spec), source=f"proxy:{self._by.plan.proxy}")
+        started = time.perf_counter()
+        value = self._by.score(self._spec)
+        return Reading(
+            value=value, source=f"proxy:{self._by.plan.proxy}", seconds=round(time.perf_counter() - started, 4)
+        )
 
     def latency_ms(self) -> Reading:
         by = self._by
@@ -246,6 +251,7 @@ class _Subject:
             quality=readings["latency_ms"].quality if "latency_ms" in readings else None,
             skipped=skipped,
             wall_mean_ms=readings["latency_ms"].wall_mean_ms if "latency_ms" in readings else None,
+            score_s=readings["score"].seconds if "score" in readings else None,
         )
 
 

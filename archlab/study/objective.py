@@ -12,7 +12,8 @@ class Reading:
     """One value with its source, its interval in the same unit and, if measured, its quality.
 
     The interval of a measurement is the one that holds the median of a second measurement (`anchor.repeat_interval`),
-    that of an estimate the predictor's own. `wall_mean_ms` is the plain mean of all wall times, beside the latency.
+    that of an estimate the predictor's own. `wall_mean_ms` is the plain mean of all wall times, beside the latency;
+    `seconds` what working out a score took.
     """
 
     value: float
@@ -20,6 +21,7 @@ class Reading:
     interval: tuple[float, float] | None = None
     quality: str | None = None
     wall_mean_ms: float | None = None
+    seconds: float | None = None
 
 
 class Subject(Protocol):

@@ -25,7 +25,8 @@ class Evaluation:
 
     `intervals` are in the unit of the value (see `Reading`); a latency's budget is applied at the upper end.
     `quality` is the word of the measurement (ok, noisy, throttled), None for an estimate. `skipped` says why some
-    objective was left out, in words. `wall_mean_ms` is the plain mean of the wall times of a measured latency's runs.
+    objective was left out, in words. `wall_mean_ms` is the plain mean of the wall times of a measured latency's runs,
+    `score_s` what the score took.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -38,6 +39,7 @@ class Evaluation:
     quality: str | None = None
     skipped: str | None = None
     wall_mean_ms: float | None = None
+    score_s: float | None = None
 
     def upper(self, name: str) -> float | None:
         """Upper end of the interval of `name`, or its value where there is no interval."""

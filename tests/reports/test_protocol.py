@@ -34,7 +34,11 @@ def test_estimated_study(record: MakeRecord, study_of: StudyOf) -> None:
     assert told["command"] == "archlab search --out 'my study'"
     assert told["git"] == "abc with local changes" and told["took"] == "1 min 15 s"
     assert told["procedure"] == "first"
-    assert "not settled yet" in told["caution"]
+    assert "no accuracy" in told["caution"]
+    assert (
+        told["rank correlation"].startswith(f"{study.plan.proxy} ranks") or "not known yet" in told["rank correlation"]
+    )
+    assert "cost" not in told  # no record says
     assert not any("measured" in text for text in (*told, *told.values()))
 
 
