@@ -1,5 +1,6 @@
 """The published models beside a search."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from archlab import space
 from archlab.errors import DeviceError
 from archlab.families import published
+from archlab.families.refit import Refit
 from archlab.study.baselines import compare
 from archlab.study.plan import StudyPlan
 from archlab.study.record import Evaluation, Record
@@ -67,3 +69,17 @@ def test_families_follow_the_blocks(name: str) -> None:
     families = {row["family"] for row in compare(plan, space.load(name), Judge(), [])}
     assert name in families
     assert "efficientvit_msra" not in families
+
+
+def test_models_fitted_to_small_images_have_the_costs_of_those() -> None:
+    refit = Refit(resolution=32, stem_divisor=2, classes=10)
+
+    class Small(Judge):
+        def baseline(self, spec: Any, limit_ms: float) -> Evaluation:
+            return dataclasses.replace(super().baseline(spec, limit_ms), macs=16, params=3)
+
+    rows = [*compare(PLAN, space.load("edgenext").at(refit), Small(), [])]
+    assert {(row["resolution"], row["macs"], row["params"]) for row in rows} == {(32, 16, 3)}
+    assert {row["digest"] for row in rows if row["model"] == "edgenext_small"} == {
+        refit.of(published("edgenext_small").spec).digest
+    }
