@@ -1,11 +1,12 @@
 """Which score ranks networks truly? Asked of networks whose accuracy is known: the project's own, or the user's."""
 
 import dataclasses
+import math
 import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,19 @@ import pandas as pd
 
 from archlab.api.arguments import checked
 from archlab.api.known import KnownNetwork, known_networks
-from archlab.cost.count import count
-from archlab.cost.trace import trace
+from archlab.api.scores import layout_scores, scores_of
 from archlab.errors import ArchlabError, PlanError, four_parts, unknown_name
 from archlab.format import duration
-from archlab.proxy import PROXIES, scores
-from archlab.proxy.evidence import Benchmark, Trained, shipped_benchmark
-from archlab.proxy.judging import BASELINES, LEAST_NETWORKS, correlations, deviation_between_seeds
+from archlab.proxy import PROXIES
+from archlab.proxy.evidence import shipped_benchmark
+from archlab.proxy.judging import (
+    BASELINES,
+    LEAST_NETWORKS,
+    Bench,
+    correlations,
+    deviation_between_seeds,
+    least_gap,
+)
 from archlab.proxy.ranking import Floats
 
 __all__ = ["Scored", "correlate", "correlate_rows"]
@@ -59,9 +66,9 @@ def correlate(
     where a network has several rows. Equal cost: multiply-adds within a factor of 1.5; equal latency: within 1.25.
 
     Args:
-        networks: A CSV or a table with the columns `model` (a published name, a spec file or STUDY_DIR:DIGEST), `top1`
-            in percent and, if known, `latency_ms`; several rows of a model are averaged. None takes the trained
-            networks that come with the package, the half of them that no score was chosen on.
+        networks: A CSV or a table with the columns `model` (a published name, a spec file, STUDY_DIR:DIGEST or
+            timm:NAME), `top1` in percent and, if known, `latency_ms`; several rows of a model are averaged. None takes
+            the trained networks that come with the package, the half of them that no score was chosen on.
         proxies: Names of `archlab proxy list`; None takes all that need no training. `params` and `macs` always are
             beside them.
         data: The images that `short_train` trains on, as for `train`; None takes digits.
@@ -96,18 +103,10 @@ def correlate_rows(
     """Correlate scores with known accuracies; see `correlate`. Plain rows."""
     asked = _asked(proxies)
     on_note, on_progress = on_note or _say, on_progress or _shown()
-    if networks is None:
-        whole = shipped_benchmark()
-        benchmark, deviation = whole.half(_HALF), whole.deviation
-        source = f"{len(benchmark.networks)} networks of the benchmark, half {_HALF}: {whole.recipe}"
-        on_note(f"{source}; these are no ImageNet accuracies")
-    else:
-        benchmark = _benchmark(known_networks(networks), on_note)
-        deviation = deviation_between_seeds(one.top1 for one in benchmark.networks)
-        source = f"{len(benchmark.networks)} networks of your own"
-    bench = benchmark.bench(deviation)
+    known, deviation, source = _of_package(on_note) if networks is None else _of_user(networks, on_note)
+    bench = _bench(known, deviation)
     _check(bench.top1, bench.gap)
-    found, seconds = _scores(benchmark.networks, asked, data, seed, on_progress, on_note)
+    found, seconds = _scores(known, asked, data, seed, on_progress, on_note)
     return [row.to_dict() for row in correlations(bench, found, seconds, source=source)]
 
 
@@ -119,21 +118,32 @@ def _asked(proxies: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys([*chosen, *BASELINES]))
 
 
-def _benchmark(networks: Iterable[KnownNetwork], on_note: Say) -> Benchmark:
-    """A user's networks as those of the benchmark; a network that has no spec or cannot be traced is left out."""
-    kept = []
-    for one in networks:
-        if one.spec is None:
-            on_note(f"{one.model}: left out: networks of timm have no spec, and cannot be scored")
-            continue
-        try:
-            macs = count(trace(one.spec)).macs
-        except ArchlabError as error:
-            on_note(f"{one.model}: left out: {error}")
-            continue
-        facts = {"origin": "own", "half": _HALF, "macs": macs, "latency_ms": one.latency_ms}
-        kept.append(Trained(name=one.model, top1=one.top1, spec=one.spec, **facts))  # type: ignore[arg-type]
-    return Benchmark(recipe="", networks=tuple(kept))
+def _of_package(on_note: Say) -> tuple[list[KnownNetwork], float | None, str]:
+    """The reported half of the benchmark, the deviation between seeds of both, and where they are from."""
+    whole = shipped_benchmark()
+    networks = [
+        KnownNetwork(model=one.name, spec=one.spec, macs=one.macs, top1=one.top1, latency_ms=one.latency_ms)
+        for one in whole.networks
+        if one.half == _HALF
+    ]
+    source = f"{len(networks)} networks of the benchmark, half {_HALF}: {whole.recipe}"
+    on_note(f"{source}; these are no ImageNet accuracies")
+    return networks, deviation_between_seeds(one.top1 for one in whole.networks), source
+
+
+def _of_user(given: str | Path | pd.DataFrame, on_note: Say) -> tuple[list[KnownNetwork], float | None, str]:
+    networks = known_networks(given, on_note)
+    return networks, deviation_between_seeds(one.top1 for one in networks), f"{len(networks)} networks of your own"
+
+
+def _bench(networks: Sequence[KnownNetwork], deviation: float | None) -> Bench:
+    return Bench(
+        names=tuple(one.model for one in networks),
+        top1=np.array([statistics.fmean(one.top1) for one in networks]),
+        macs=np.array([float(one.macs) for one in networks]),
+        latency_ms=np.array([math.nan if one.latency_ms is None else one.latency_ms for one in networks]),
+        gap=least_gap(deviation),
+    )
 
 
 def _check(top1: Floats, gap: float) -> None:
@@ -158,7 +168,7 @@ def _check(top1: Floats, gap: float) -> None:
 
 
 def _scores(
-    networks: Sequence[Trained],
+    networks: Sequence[KnownNetwork],
     asked: Sequence[str],
     data: str | Path | None,
     seed: int,
@@ -170,11 +180,13 @@ def _scores(
     seconds: dict[str, list[float]] = defaultdict(list)
     started = time.perf_counter()
     for at, one in enumerate(networks):
-        for row in scores(asked, one.spec, data=data, seed=seed, on_skip=_skipped(one.name, on_note)):
+        if one.spec is None and len(layout_scores(asked)) < len(asked):
+            on_note(f"{one.model}: a network of timm has no more than the scores of its layout")
+        for row in scores_of(one.target(), asked, data=data, seed=seed, on_skip=_skipped(one.model, on_note)):
             values[row.proxy][at] = row.score
             seconds[row.proxy].append(row.seconds)
         passed = time.perf_counter() - started
-        on_progress(Scored(done=at + 1, total=len(networks), model=one.name, seconds=passed))
+        on_progress(Scored(done=at + 1, total=len(networks), model=one.model, seconds=passed))
     for name in [name for name in asked if np.isfinite(values[name]).sum() < LEAST_NETWORKS]:
         on_note(f"{name}: left out: fewer than {LEAST_NETWORKS} networks have it")
         del values[name]

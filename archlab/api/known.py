@@ -1,17 +1,18 @@
-"""A user's table of networks with known accuracies: a CSV with the columns model, top1 and, if known, latency_ms."""
+"""Networks of known accuracy: a user's table with the columns model, top1 and, if known, latency_ms."""
 
 import csv
 import dataclasses
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from archlab.api.target import resolve
-from archlab.errors import PlanError, four_parts
+from archlab.api.target import Target, resolve
+from archlab.cost.count import count
+from archlab.errors import ArchlabError, PlanError, four_parts
 from archlab.spec import ArchSpec
 
 __all__ = ["KnownNetwork", "known_networks"]
@@ -22,41 +23,65 @@ _COLUMNS = (*_NEEDED, "latency_ms", "seed")
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class KnownNetwork:
-    """A network as a user's table has it; `top1` (%) has a value per row, and `spec` is None for networks of timm."""
+    """A network and its accuracies, `top1` (%) with a value per training; `spec` is None for networks of timm."""
 
     model: str
     spec: ArchSpec | None
+    macs: int
     top1: tuple[float, ...]
     latency_ms: float | None
 
+    def target(self) -> Target:
+        """The network; one of timm is built anew, so that a long table does not fill the memory."""
+        if self.spec is None:
+            return resolve(self.model)
+        return Target(name=self.model, spec=self.spec, family=None, resolution=self.spec.resolution)
 
-def known_networks(given: str | Path | pd.DataFrame) -> list[KnownNetwork]:
+
+def known_networks(given: str | Path | pd.DataFrame, on_note: Callable[[str], object]) -> list[KnownNetwork]:
     """Read a table; rows of one network are put together, in the order of the table.
+
+    Args:
+        given: The table, or its path.
+        on_note: Gets a line about each network that cannot be counted, and is left out.
 
     Raises:
         PlanError: For a missing file or column, or a cell that is no number or out of range.
         ArchlabError: For a model that does not exist, as `resolve` raises it.
     """
     rows: dict[str, list[dict[str, Any]]] = {}
-    specs: dict[str, ArchSpec | None] = {}
+    facts: dict[str, tuple[ArchSpec | None, int | None]] = {}
+    digests: dict[str, str] = {}
     for number, row in enumerate(_rows(given), start=1):
         top1 = _number(row["top1"], "top1", number, 0.0, 100.0)
         latency = row.get("latency_ms") or ""
         latency_ms = _number(latency, "latency_ms", number, 0.0, math.inf) if latency else None
-        spec = resolve(row["model"]).spec
-        key = row["model"] if spec is None else spec.digest
-        specs[key] = spec
-        rows.setdefault(key, []).append({"model": row["model"], "top1": top1, "latency_ms": latency_ms})
-    found = [_network(specs[key], some) for key, some in rows.items()]
+        model = row["model"]
+        if model not in digests:
+            target = resolve(model)
+            key = digests[model] = model if target.spec is None else target.spec.digest
+            if key not in facts:
+                facts[key] = target.spec, _macs(target, on_note)
+        rows.setdefault(digests[model], []).append({"model": model, "top1": top1, "latency_ms": latency_ms})
+    found = [_network(spec, macs, rows[key]) for key, (spec, macs) in facts.items() if macs is not None]
     _check_percent(found)
     return found
 
 
-def _network(spec: ArchSpec | None, rows: list[dict[str, Any]]) -> KnownNetwork:
+def _macs(target: Target, on_note: Callable[[str], object]) -> int | None:
+    try:
+        return count(target.trace()).macs
+    except ArchlabError as error:
+        on_note(f"{target.name}: left out: {error}")
+        return None
+
+
+def _network(spec: ArchSpec | None, macs: int, rows: list[dict[str, Any]]) -> KnownNetwork:
     timed = [row["latency_ms"] for row in rows if row["latency_ms"] is not None]
     return KnownNetwork(
         model=rows[0]["model"],
         spec=spec,
+        macs=macs,
         top1=tuple(row["top1"] for row in rows),
         latency_ms=statistics.fmean(timed) if timed else None,
     )

@@ -15,7 +15,7 @@ from archlab.proxy import DEFAULT, PROXIES, ProxyScore, Subject
 from archlab.proxy import scores as score_specs
 from archlab.proxy.published import predict
 
-__all__ = ["proxies", "proxy_rows", "score", "score_rows"]
+__all__ = ["layout_scores", "proxies", "proxy_rows", "score", "score_rows", "scores_of"]
 
 
 def proxy_rows() -> list[dict[str, Any]]:
@@ -58,20 +58,35 @@ def score_rows(
     target = resolve(model)
     asked = proxies or [name for name, row in PROXIES.items() if row.needs != "data"]
     skip = None if proxies else (lambda name, error: on_skip(f"{name}: {error}"))
-    if target.spec is None:
-        able = _without_spec(target, asked, is_choice=proxies is not None)
-        found = _of_layout(able, target, skip)
-    else:
-        found = score_specs(asked, target.spec, seed=seed, data=data, on_skip=skip)
-    return [_told(row, target) for row in found]
+    if proxies:
+        _check_choice(target, proxies)
+    return [_told(row, target) for row in scores_of(target, asked, seed=seed, data=data, on_skip=skip)]
 
 
-def _without_spec(target: Target, asked: Iterable[str], *, is_choice: bool) -> list[str]:
+def scores_of(
+    target: Target,
+    names: Iterable[str],
+    *,
+    seed: int = 0,
+    data: str | Path | None = None,
+    on_skip: Callable[[str, ArchlabError], object] | None = None,
+) -> list[ProxyScore]:
+    """Score a network; as `archlab.proxy.scores`, but one of timm has no more than the scores of its layout."""
+    if target.spec is not None:
+        return score_specs(names, target.spec, seed=seed, data=data, on_skip=on_skip)
+    return _of_layout(layout_scores(names), target, on_skip)
+
+
+def layout_scores(names: Iterable[str]) -> list[str]:
     """Those that need no more than a layout; a network of timm has no weights that archlab knows how to draw."""
-    able = [name for name in asked if PROXIES[name].needs == "nothing"]
-    unable = [name for name in asked if name not in able]
-    if is_choice and unable:
-        everything = [name for name, row in PROXIES.items() if row.needs == "nothing"]
+    return [name for name in names if PROXIES[name].needs == "nothing"]
+
+
+def _check_choice(target: Target, names: Sequence[str]) -> None:
+    """Refuse a score that a network of timm cannot have."""
+    unable = [name for name in names if name not in layout_scores(names)]
+    if target.spec is None and unable:
+        everything = layout_scores(PROXIES)
         raise SpecError(
             four_parts(
                 f"{unable[0]} cannot score a network of timm",
@@ -80,7 +95,6 @@ def _without_spec(target: Target, asked: Iterable[str], *, is_choice: bool) -> l
                 do="name one of these with --proxy, or a network that has a spec",
             )
         )
-    return able
 
 
 def _of_layout(

@@ -12,16 +12,12 @@ import functools
 import gzip
 import io
 import json
-import math
-import statistics
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from archlab.errors import StudyError, four_parts
-from archlab.proxy.judging import EQUAL_COST, Bench, Correlation, deviation_between_seeds, least_gap
+from archlab.proxy.judging import EQUAL_COST, Correlation
 from archlab.spec import ArchSpec
 
 __all__ = [
@@ -66,26 +62,6 @@ class Benchmark:
 
     recipe: str
     networks: tuple[Trained, ...]
-
-    def half(self, name: str) -> "Benchmark":
-        """The networks of one half."""
-        return dataclasses.replace(self, networks=tuple(one for one in self.networks if one.half == name))
-
-    def bench(self, deviation: float | None) -> Bench:
-        """The numbers to judge by, with the deviation between seeds that is taken for all networks."""
-        latencies = (math.nan if one.latency_ms is None else one.latency_ms for one in self.networks)
-        return Bench(
-            names=tuple(one.name for one in self.networks),
-            top1=np.array([statistics.fmean(one.top1) for one in self.networks]),
-            macs=np.array([float(one.macs) for one in self.networks]),
-            latency_ms=np.array(list(latencies)),
-            gap=least_gap(deviation),
-        )
-
-    @property
-    def deviation(self) -> float | None:
-        """Between seeds, in points, over the networks of both halves; None where all have one."""
-        return deviation_between_seeds(one.top1 for one in self.networks)
 
 
 def pack(benchmark: Benchmark) -> bytes:

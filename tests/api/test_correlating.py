@@ -10,12 +10,14 @@ import pytest
 import archlab as al
 from archlab.api import correlating
 from archlab.api.known import known_networks
-from archlab.errors import ArchlabError, PlanError, ProxyError, UnknownNameError
+from archlab.api.target import Target
+from archlab.cost.rows import OpTrace
+from archlab.cost.trace import trace as traced
+from archlab.errors import ArchlabError, CostRuleError, PlanError, ProxyError, UnknownNameError
 from archlab.families import published
 from archlab.model.build import build
 from archlab.proxy import ProxyScore, evidence
 from archlab.proxy.evidence import Benchmark, Trained, pack
-from archlab.spec import ArchSpec
 
 MODELS = ["efficientvit_m0", "efficientvit_m1", "efficientvit_m2", "efficientvit_m3", "efficientvit_m4",
           "efficientvit_m5", "edgenext_xx_small", "edgenext_x_small", "convnext_atto"]  # fmt: skip
@@ -66,38 +68,58 @@ def test_latencies_and_seeds(table: pd.DataFrame) -> None:
 
 def test_one_network_under_two_names_is_one(table: pd.DataFrame, tmp_path: Path) -> None:
     al.export("efficientvit_m0", format="spec", out=tmp_path / "same.yaml")
-    more = pd.DataFrame({"model": [str(tmp_path / "same.yaml"), "timm:resnet18"], "top1": [40.0, 70.0]})
-    found = known_networks(pd.concat([table, more]))
-    assert len(found) == 10
+    more = pd.DataFrame({"model": [str(tmp_path / "same.yaml")], "top1": [40.0]})
+    found = known_networks(pd.concat([table, more]), pytest.fail)
+    assert len(found) == 9
     assert found[0].top1 == (table.top1[0], 40.0)
     assert found[0].latency_ms is None
-    assert found[-1].spec is None
+    assert found[0].macs == published("efficientvit_m0").macs
 
 
 def test_what_cannot_be_scored_is_said_and_left_out(
     table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A network of timm has no spec; `zen` fails for two of nine, and `fisher` for one, which leaves eight."""
+    """`zen` fails for two of nine networks, and `fisher` for one, which leaves eight."""
     lacking = {"zen": MODELS[:2], "fisher": MODELS[:1]}
 
-    def scores(names: list[str], spec: ArchSpec, *, on_skip: Callable[..., object], **_: object) -> list[ProxyScore]:
+    def scores_of(target: Target, names: list[str], *, on_skip: Callable[..., object], **_: object) -> list[ProxyScore]:
         found = []
         for name in names:
-            if spec.digest in {published(model).spec.digest for model in lacking.get(name, [])}:
+            if target.name in lacking.get(name, []):
                 on_skip(name, ProxyError("not today"))
             else:
-                found.append(ProxyScore(proxy=name, score=float(len(str(spec))), seconds=0.1))
+                found.append(ProxyScore(proxy=name, score=float(len(str(target.spec))), seconds=0.1))
         return found
 
-    monkeypatch.setattr(correlating, "scores", scores)
-    more = pd.concat([table, pd.DataFrame({"model": ["timm:resnet18"], "top1": [70.0]})])
-    found = al.correlate(more, proxies=["zen", "fisher"])
+    monkeypatch.setattr(correlating, "scores_of", scores_of)
+    found = al.correlate(table, proxies=["zen", "fisher"])
     assert set(found.proxy) == {"fisher", "params", "macs"}
     assert set(found[found.proxy == "fisher"].networks) == {8}
     said = capsys.readouterr().err
-    assert "timm:resnet18: left out" in said
     assert f"{MODELS[1]}: no zen: not today" in said
     assert "zen: left out: fewer than 8 networks" in said
+
+
+def test_networks_of_timm_have_scores_of_their_layout(table: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
+    more = pd.concat([table, pd.DataFrame({"model": ["timm:test_vit"], "top1": [30.0]})])
+    found = al.correlate(more, proxies=["meco"]).set_index(["proxy", "part"])
+    assert found.loc[("params", "all pairs"), "networks"] == 10
+    assert found.loc[("meco", "all pairs"), "networks"] == 9
+    assert "timm:test_vit: a network of timm has no more than the scores of its layout" in capsys.readouterr().err
+
+
+def test_a_network_that_cannot_be_counted_is_left_out(
+    table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def trace(target: Target) -> OpTrace:
+        if target.name == MODELS[0]:
+            raise CostRuleError("no rule for its operators")
+        return traced(target.spec)
+
+    monkeypatch.setattr(Target, "trace", trace)
+    found = al.correlate(table, proxies=["params"])
+    assert set(found[found.part == "all pairs"].networks) == {8}
+    assert f"{MODELS[0]}: left out: no rule for its operators" in capsys.readouterr().err
 
 
 def test_the_projects_own_networks(

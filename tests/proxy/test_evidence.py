@@ -1,6 +1,5 @@
 """What ships with the package: written and read back; told where it is there, and nothing made up where it is not."""
 
-import math
 from pathlib import Path
 
 import pytest
@@ -39,19 +38,6 @@ def test_a_benchmark_comes_back_from_its_bytes() -> None:
     found = Benchmark(recipe="made up", networks=some)
     assert unpack(pack(found)) == found
     assert pack(found) == pack(unpack(pack(found)))
-    assert [one.name for one in found.half("tune").networks] == ["convnext_atto"]
-
-
-def test_the_numbers_to_judge_by() -> None:
-    """Two seeds, 50 and 51: a mean of 50.5, a deviation of 1/√2, and a difference of two trainings deviates by 1."""
-    some = (network("efficientvit_m0", top1=(50.0, 51.0)), network("convnext_atto", latency_ms=None))
-    found = Benchmark(recipe="made up", networks=some)
-    assert found.deviation == pytest.approx(math.sqrt(0.5))
-    bench = found.bench(found.deviation)
-    assert bench.top1.tolist() == [50.5, 50.0]
-    assert bench.latency_ms[0] == 1.5
-    assert math.isnan(bench.latency_ms[1])
-    assert bench.gap == pytest.approx(1.0)
 
 
 def test_correlations_come_back_from_their_table(tmp_path: Path) -> None:
@@ -86,7 +72,7 @@ def test_what_ships_is_sound() -> None:
         assert one.source
     if BENCHMARK.is_file():
         assert BENCHMARK.stat().st_size < 400_000
-        assert len(shipped_benchmark().half("report").networks) >= 8
+        assert sum(one.half == "report" for one in shipped_benchmark().networks) >= 8
 
 
 def test_no_benchmark_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
