@@ -112,7 +112,10 @@ def _rows(given: str | Path | pd.DataFrame) -> Iterable[Mapping[str, str]]:
                 do="name the columns in the first line",
             )
         )
-    return [{str(key): str(value if value is not None else "").strip() for key, value in row.items()} for row in rows]
+    return [
+        {str(key).strip(): str(value if value is not None else "").strip() for key, value in row.items()}
+        for row in rows
+    ]
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[Any, Any]]]:
