@@ -7,7 +7,6 @@ multiply-adds (timm's count) are within a factor 1.5. Intervals are 95 % percent
 """
 
 import csv
-import dataclasses
 import io
 from pathlib import Path
 
@@ -18,11 +17,11 @@ from matplotlib.figure import Figure
 from archlab import figures
 from archlab.figures.sheet import sheet, tidy
 from archlab.files import write_text
+from archlab.proxy.ranking import Floats, Mask, again, near, tau
 
 HERE = Path(__file__).parent
 SMALL_MACS = 1.3e9
 GAP, COST = 0.2, 1.5
-DRAWS = 1000
 OURS = ("convnext", "edgenext", "efficientvit_mit", "efficientvit_msra")
 WAYS = {
     "params": "parameters",
@@ -38,17 +37,6 @@ WAYS = {
     "perfect": "the accuracy itself, moved to one recipe by what the fit says",
 }
 COUNTS = ("params", "macs", "activations")
-
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Pairs:
-    """Pairs of networks to be ranked, by index, the better one first."""
-
-    better: npt.NDArray[np.intp]
-    worse: npt.NDArray[np.intp]
 
 
 def main() -> None:
@@ -72,33 +60,10 @@ def _read(name: str) -> tuple[dict[str, npt.NDArray[np.str_]], dict[str, Floats]
     return columns, numbers
 
 
-def pairs(macs: Floats, top1: Floats, mask: Mask, recipe: npt.NDArray[np.str_] | None = None) -> Pairs:
-    """Pairs of equal cost within a mask; of the same recipe, if recipes are given."""
-    i, j = np.triu_indices(len(top1), 1)
-    is_in = mask[i] & mask[j] & (np.abs(top1[i] - top1[j]) >= GAP - 1e-9)
-    is_in &= np.maximum(macs[i], macs[j]) <= COST * np.minimum(macs[i], macs[j])
-    if recipe is not None:
-        is_in &= recipe[i] == recipe[j]
-    i, j = i[is_in], j[is_in]
-    is_first = top1[i] > top1[j]
-    return Pairs(better=np.where(is_first, i, j), worse=np.where(is_first, j, i))
-
-
-def tau(scores: Floats, asked: Pairs, weights: Floats | None = None) -> float:
-    """Kendall's tau over pairs; a tie counts nothing. Weights of networks multiply."""
-    signs = np.sign(scores[asked.better] - scores[asked.worse])
-    if weights is None:
-        return float(signs.mean())
-    share = weights[asked.better] * weights[asked.worse]
-    return float((signs * share).sum() / share.sum())
-
-
-def _draws(family: npt.NDArray[np.str_]) -> Floats:
-    """How often each network is drawn, `(DRAWS, networks)`, when families are drawn with replacement."""
-    names, of_network = np.unique(family, return_inverse=True)
-    rng = np.random.default_rng(0)
-    drawn = [np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names)) for _ in range(DRAWS)]
-    return np.array(drawn, np.float64)[:, of_network]
+def pairs(macs: Floats, mask: Mask, recipe: npt.NDArray[np.str_] | None = None) -> Mask:
+    """Pairs of equal cost within a mask, `(networks, networks)`; of the same recipe, if recipes are given."""
+    is_in = near(macs, COST) & mask[:, None] & mask[None, :]
+    return is_in if recipe is None else is_in & (recipe[:, None] == recipe[None, :])
 
 
 def _summary(columns: dict[str, npt.NDArray[np.str_]], numbers: dict[str, Floats]) -> str:
@@ -114,21 +79,19 @@ def _summary(columns: dict[str, npt.NDArray[np.str_]], numbers: dict[str, Floats
         "without timm's test miniatures": (~is_miniature, None),
         "four families": (ours, None),
     }
-    draws = _draws(columns["family"])
+    times = again(len(top1), groups=columns["family"])
+    never = times[:0]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["set", "way", "networks", "pairs", "tau", "tau_low", "tau_high", "mean_error"])
     for name, (mask, recipe) in sets.items():
-        asked = pairs(macs, top1, mask, recipe)
+        asked = pairs(macs, mask, recipe)
         for way, title in WAYS.items():
-            drawn = [
-                tau(numbers[way], asked, draw)
-                for draw in draws[: DRAWS if way == "published" and name != "four families" else 0]
-            ]
-            bounds = [f"{value:.3f}" for value in np.quantile(drawn, [0.025, 0.975])] if drawn else ["", ""]
+            drawn = never if name == "four families" else times
+            found = tau(numbers[way], top1, gap=GAP, pairs=asked, times_RN=drawn)
+            bounds = ["" if np.isnan(value) else f"{value:.3f}" for value in (found.low, found.high)]
             error = "" if way in (*COUNTS, "perfect") else f"{np.abs(numbers[way] - top1)[mask].mean():.3f}"
-            values = [mask.sum(), len(asked.better), f"{tau(numbers[way], asked):.3f}", *bounds, error]
-            writer.writerow([name, title, *values])
+            writer.writerow([name, title, mask.sum(), found.pairs, f"{found.value:.3f}", *bounds, error])
     return text.getvalue()
 
 
@@ -140,10 +103,12 @@ def _families(family: npt.NDArray[np.str_], numbers: dict[str, Floats]) -> str:
     names, counts = np.unique(family, return_counts=True)
     for name, count in sorted(zip(names, counts, strict=True), key=lambda pair: (-pair[1], pair[0])):
         mask = family == name
-        asked = pairs(numbers["macs"], numbers["top1"], mask)
-        rank = f"{tau(numbers['published'], asked):.3f}" if len(asked.better) else ""
+        asked = pairs(numbers["macs"][mask], mask[mask])
+        nothing = again(int(count), number=0)
+        found = tau(numbers["published"][mask], numbers["top1"][mask], gap=GAP, pairs=asked, times_RN=nothing)
+        rank = f"{found.value:.3f}" if found.pairs else ""
         means = [error[mask].mean(), np.abs(error[mask]).mean(), is_in[mask].mean()]
-        writer.writerow([name, count, *(f"{value:.3f}" for value in means), len(asked.better), rank])
+        writer.writerow([name, count, *(f"{value:.3f}" for value in means), found.pairs, rank])
     return text.getvalue()
 
 
