@@ -30,7 +30,7 @@ from archlab.families import FAMILIES, Published
 from archlab.files import write_text
 from archlab.spec import ArchSpec
 
-__all__ = ["HERE", "Network", "load", "main", "networks"]
+__all__ = ["HERE", "Network", "line", "load", "main", "networks", "with_widths"]
 
 HERE = Path(__file__).parent
 _LEAST_MACS, _MOST_MACS, _BINS = 8e6, 56e6, 6
@@ -118,23 +118,34 @@ def _narrowed() -> Iterator[Network]:
         if _macs(row.spec) is not None:
             continue
         for factor in _FACTORS:
-            axes = {**row.axes, "resolution": row.resolution}
-            for name in axes:
-                if name.startswith("width"):
-                    axes[name] = _scaled(int(axes[name]), factor)
-            try:
-                spec = row.make(**axes)
-            except SpecError:
-                continue
-            macs = _macs(spec)
-            if macs is not None:
+            spec = with_widths(row, factor)
+            macs = None if spec is None else _macs(spec)
+            if spec is not None and macs is not None:
                 yield Network(name=f"{row.name}_x{factor:g}", origin="narrowed", macs=macs, spec=spec)
                 break
+
+
+def with_widths(row: Published, factor: float) -> ArchSpec | None:
+    """A published network with all its widths scaled, in steps of eight channels; None where it cannot be."""
+    axes = {**row.axes, "resolution": row.resolution}
+    for name in axes:
+        if name.startswith("width"):
+            axes[name] = _scaled(int(axes[name]), factor)
+    try:
+        return row.make(**axes)
+    except SpecError:
+        return None
 
 
 def _scaled(width: int, factor: float) -> int:
     step = min(_STEP, max(1, width // 4))
     return max(step, round(width * factor / step) * step)
+
+
+def line(network: Network) -> str:
+    """What a network becomes in the list."""
+    row = {"name": network.name, "origin": network.origin, "half": network.half, "macs": network.macs}
+    return json.dumps({**row, "spec": network.spec.to_dict()}, separators=(",", ":"))
 
 
 def load(path: Path) -> list[Network]:
@@ -153,11 +164,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=400, help="how many")
     parser.add_argument("--out", type=Path, default=HERE / "specs.jsonl")
     asked = parser.parse_args()
-    lines = []
-    for network in networks(asked.networks):
-        row = {"name": network.name, "origin": network.origin, "half": network.half, "macs": network.macs}
-        lines.append(json.dumps({**row, "spec": network.spec.to_dict()}, separators=(",", ":")))
-    write_text(asked.out, "\n".join(lines) + "\n")
+    write_text(asked.out, "".join(f"{line(network)}\n" for network in networks(asked.networks)))
 
 
 if __name__ == "__main__":

@@ -19,24 +19,30 @@ from bench_table import append, read
 
 from archlab.device import catalog
 from archlab.device.measure import measure
+from archlab.device.measurement import Measurement
 from archlab.families import published
 from archlab.model.build import build
 from archlab.model.deploy import deploy
 from archlab.spec import ArchSpec
 
-__all__ = ["COLUMNS", "LATENCY", "main"]
+__all__ = ["COLUMNS", "LATENCY", "main", "timed"]
 
 LATENCY = "latency.csv"
 COLUMNS = ("name", "recipe", "small", "latency_ms", "low_ms", "high_ms", "n", "quality", "source", "fingerprint")
 _ANCHOR, _ANCHOR_EVERY = "edgenext_xx_small_bn_hs", 20
 
 
-def _row(name: str, recipe_name: str, recipe: Recipe, spec: ArchSpec) -> dict[str, Any]:
-    small = recipe.small(spec)
+def timed(small: ArchSpec) -> Measurement:
+    """Measure a network as it is on this machine's CPU."""
     cpu = catalog.device("cpu")
     run = catalog.run_for(cpu, warmup_s=0.5, max_s=2.0)
     shape = (1, 3, small.resolution, small.resolution)
-    found = measure(deploy(build(small)), cpu, run, input_shape=shape, digest=small.digest)
+    return measure(deploy(build(small)), cpu, run, input_shape=shape, digest=small.digest)
+
+
+def _row(name: str, recipe_name: str, recipe: Recipe, spec: ArchSpec) -> dict[str, Any]:
+    small = recipe.small(spec)
+    found = timed(small)
     return {
         "name": name,
         "recipe": recipe_name,

@@ -164,6 +164,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--specs", type=Path, default=HERE / "specs.jsonl")
     parser.add_argument("--recipe", nargs="+", choices=list(RECIPES), default=["cifar10"])
     parser.add_argument("--first", type=int, help="only the first so many networks")
+    parser.add_argument("--only", nargs="+", help="only the networks of these names")
     parser.add_argument("--shard", default="1/1", help="I/N: every Nth training, from the Ith on")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--device", nargs="+", default=["cpu"], help="cpu, cuda, cuda:1 …; several take turns")
@@ -176,7 +177,7 @@ def _jobs(asked: argparse.Namespace) -> Iterator[Job]:
     """What is left, recipe by recipe, seed by seed, in the order of the list."""
     shard, shards = map(int, asked.shard.split("/"))
     deadline_s = time.time() + 60 * asked.minutes
-    found = load(asked.specs)[: asked.first]
+    found = [one for one in load(asked.specs)[: asked.first] if asked.only is None or one.name in asked.only]
     done = _done(asked.out)
     whats = [(r, s, n) for r in asked.recipe for s in asked.seeds for n in found][shard - 1 :: shards]
     for number, (recipe, seed, network) in enumerate(whats):

@@ -1,0 +1,68 @@
+"""Is what was found as fast as its rivals? Measures it in turns with each of the best, on this CPU.
+
+    python studies/proof/proof_paired.py      # writes paired.csv
+
+Run it on a machine that is otherwise idle. `ratio` is the median over the pairs of what was found over its rival.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import proof_paths  # noqa: F401
+from bench_networks import load
+from bench_table import read
+from proof_rivals import BUDGETS_MS, HERE, RECIPE, RIVALS
+from proof_train import NETWORKS, accuracies, name_of
+
+from archlab.device import catalog
+from archlab.device.comparison import compare
+from archlab.device.measure import workload
+from archlab.device.runtime import Workload
+from archlab.files import write_text
+from archlab.model.build import build
+from archlab.model.deploy import deploy
+from archlab.spec import ArchSpec
+
+__all__ = ["PAIRED", "SEEDS", "main", "trained_rivals"]
+
+PAIRED = "paired.csv"
+SEEDS = 3
+_COLUMNS = ("budget_ms", "rival", "found_ms", "rival_ms", "ratio", "low", "high", "verdict", "pairs")
+
+
+def trained_rivals(budget_ms: float) -> list[str]:
+    """The rivals of a budget that were trained from all seeds."""
+    tops = accuracies()
+    names = [row["name"] for row in read(HERE / RIVALS) if float(row["budget_ms"]) == budget_ms]
+    return [name for name in names if len(tops[name]) >= SEEDS]
+
+
+def _rows(specs: dict[str, ArchSpec]) -> Iterator[dict[str, Any]]:
+    cpu = catalog.device("cpu")
+    run = catalog.run_for(cpu)
+
+    def work(name: str) -> Workload:
+        small = RECIPE.small(specs[name])
+        return workload(deploy(build(small)), run, (1, 3, small.resolution, small.resolution))
+
+    for budget_ms in BUDGETS_MS:
+        for rival in trained_rivals(budget_ms):
+            found = compare(work(name_of(budget_ms)), work(rival), cpu, run)
+            values = (budget_ms, rival, found.a_ms, found.b_ms, found.ratio, *found.ci95, found.verdict, found.pairs)
+            yield dict(zip(_COLUMNS, values, strict=True))
+
+
+def main() -> None:
+    """Measure all pairs."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+    table.writeheader()
+    for row in _rows({network.name: network.spec for network in load(HERE / NETWORKS)}):
+        table.writerow({k: f"{v:.5f}" if isinstance(v, float) and k != "budget_ms" else v for k, v in row.items()})
+    write_text(HERE / PAIRED, text.getvalue())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Which published networks keep a budget on this CPU, as they are or with their widths scaled up to it?
+
+    python studies/proof/proof_rivals.py [--budgets 0.6 0.9 1.3]      # writes rivals.csv, latency.csv and specs.jsonl
+
+Every published network of every family whose blocks the `hybrid` space uses is fitted to 32 px images with half its
+stem's stride and 10 classes, as the searched ones are, and measured. A rival of a budget is one whose median keeps it,
+and, for each network, the widest version of it, all widths times 0.5 to 2 in steps of a sixteenth, whose median keeps
+it and fills it to nine tenths at least. Measured latencies are kept in `latency.csv`; the command goes on where it was.
+"""
+
+import argparse
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import proof_paths  # noqa: F401
+from bench_networks import Network, line, with_widths
+from bench_recipes import RECIPES
+from bench_table import append, read
+from latency_bench import timed
+
+from archlab import space
+from archlab.cost.count import count
+from archlab.cost.trace import trace
+from archlab.errors import SpecError
+from archlab.families import Published
+from archlab.files import write_text
+from archlab.spec import ArchSpec
+
+__all__ = ["BUDGETS_MS", "HERE", "RECIPE", "RIVALS", "SPECS", "Clock", "main"]
+
+HERE = Path(__file__).parent
+SPECS = "specs.jsonl"
+BUDGETS_MS = (0.6, 0.9, 1.3)
+RECIPE = RECIPES["cifar10"]
+RIVALS = "rivals.csv"
+LATENCY = "latency.csv"
+_COLUMNS = ("budget_ms", "name", "factor", "latency_ms", "low_ms", "high_ms", "quality", "macs", "digest")
+_TIMES = ("small", "latency_ms", "low_ms", "high_ms", "quality", "macs")
+_FACTORS = [i / 16 for i in range(8, 33)]
+_FULL = 0.9
+_HOPELESS = 4.0
+"""A published network slower than this many budgets has no version within twice or half its widths."""
+
+
+class Clock:
+    """Measured latencies by digest, each network once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known = {row["small"]: row for row in read(path)}
+
+    def __call__(self, small: ArchSpec) -> dict[str, str]:
+        """The row of a network as it is trained, measured if nobody did."""
+        if small.digest not in self._known:
+            found = timed(small)
+            low, high = found.ci95_ms
+            values = (small.digest, f"{found.median_ms:.5f}", f"{low:.5f}", f"{high:.5f}", found.quality, _macs(small))
+            row = {name: str(value) for name, value in zip(_TIMES, values, strict=True)}
+            append(self._path, _TIMES, [row])
+            self._known[small.digest] = row
+        return self._known[small.digest]
+
+    def ms(self, small: ArchSpec) -> float:
+        """Median in ms."""
+        return float(self(small)["latency_ms"])
+
+
+def _macs(small: ArchSpec) -> int:
+    return count(trace(small)).macs
+
+
+def _small(spec: ArchSpec) -> ArchSpec | None:
+    try:
+        return RECIPE.small(spec)
+    except SpecError:
+        return None
+
+
+def _published() -> list[Published]:
+    rows = [row for row in space.default("hybrid").baselines() if _small(row.spec) is not None]
+    return sorted(rows, key=lambda row: _macs(RECIPE.small(row.spec)))
+
+
+def _versions(row: Published) -> list[tuple[float, ArchSpec]]:
+    """Distinct networks of other widths, smallest first."""
+    found: dict[str, tuple[float, ArchSpec, int]] = {}
+    for factor in _FACTORS:
+        spec = with_widths(row, factor)
+        small = None if spec is None else _small(spec)
+        if spec is not None and small is not None and small.digest not in found:
+            found[small.digest] = (factor, spec, _macs(small))
+    return [(factor, spec) for factor, spec, _ in sorted(found.values(), key=lambda one: one[2])]
+
+
+def _widest(row: Published, budget_ms: float, clock: Clock) -> tuple[float, ArchSpec] | None:
+    """The widest version that keeps the budget, by bisection: latency grows with the widths; None if it is not full."""
+    versions = _versions(row)
+    low, high = 0, len(versions)
+    while low < high:
+        middle = (low + high) // 2
+        if clock.ms(RECIPE.small(versions[middle][1])) <= budget_ms:
+            low = middle + 1
+        else:
+            high = middle
+    if low == 0 or clock.ms(RECIPE.small(versions[low - 1][1])) < _FULL * budget_ms:
+        return None
+    return versions[low - 1]
+
+
+def rivals(budget_ms: float, clock: Clock) -> Iterator[tuple[float, Network]]:
+    """Published networks that keep a budget, and scaled ones up to it."""
+    slow: set[str] = set()
+    for row in _published():
+        if row.family in slow:
+            continue
+        ms = clock.ms(RECIPE.small(row.spec))
+        if ms > _HOPELESS * budget_ms:
+            slow.add(row.family)
+            continue
+        if ms <= budget_ms:
+            yield 1.0, _network(row.name, "published", row.spec)
+        widest = _widest(row, budget_ms, clock)
+        if widest is not None and widest[1].digest != row.spec.digest:
+            yield widest[0], _network(f"{row.name}_x{widest[0]:g}", "scaled", widest[1])
+
+
+def _network(name: str, origin: str, spec: ArchSpec) -> Network:
+    return Network(name=name, origin=origin, macs=_macs(RECIPE.small(spec)), spec=spec)
+
+
+def main() -> None:
+    """Write the rivals of all budgets."""
+    parser = argparse.ArgumentParser(description="Find the published rivals of the budgets.")
+    parser.add_argument("--budgets", nargs="+", type=float, default=list(BUDGETS_MS))
+    asked = parser.parse_args()
+    clock, networks, text = Clock(HERE / LATENCY), dict[str, Network](), io.StringIO()
+    table = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+    table.writeheader()
+    for budget_ms in asked.budgets:
+        for factor, network in rivals(budget_ms, clock):
+            small = RECIPE.small(network.spec)
+            known = {name: value for name, value in clock(small).items() if name != "small"}
+            table.writerow(
+                {"budget_ms": budget_ms, "name": network.name, "factor": factor, "digest": small.digest, **known}
+            )
+            networks.setdefault(network.name, network)
+    write_text(HERE / RIVALS, text.getvalue())
+    write_text(HERE / SPECS, "".join(f"{line(network)}\n" for network in networks.values()))
+
+
+if __name__ == "__main__":
+    main()

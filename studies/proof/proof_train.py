@@ -1,0 +1,104 @@
+"""Train what was found and its rivals alike, from scratch: all once, the best of them from three seeds.
+
+    python studies/data/make_npz.py --out DATA
+    python studies/proof/proof_train.py --data DATA --work WORK [--workers 2]
+
+What was found under a budget is the network with the highest score in the front of `search-BUDGET`. First every network
+is trained from seed 0; then what was found, and of each budget the three rivals with the highest accuracy, from seeds
+1 and 2. A training that the benchmark of hybrids has already done (same network, recipe, seed) is taken from there.
+The command goes on where it was; several may run at the same time.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+
+import proof_paths  # noqa: F401
+from bench_networks import HERE as BENCH
+from bench_networks import Network, line, load
+from bench_table import CURVES, RESULTS, add, read
+from proof_rivals import BUDGETS_MS, HERE, RECIPE, RIVALS, SPECS
+
+from archlab.cost.count import count
+from archlab.cost.trace import trace
+from archlab.families.refit import Refit
+from archlab.files import write_text
+from archlab.reports import study_files
+from archlab.study import result
+
+__all__ = ["NETWORKS", "RECIPE_NAME", "accuracies", "found", "main", "name_of"]
+
+RECIPE_NAME = "cifar10"
+NETWORKS = "networks.jsonl"
+_SEEDS = (0, 1, 2)
+_BEST = 3
+
+
+def name_of(budget_ms: float) -> str:
+    """The name of what was found under a budget."""
+    return f"found_{budget_ms:g}ms"
+
+
+def found(budget_ms: float) -> Network:
+    """The network with the highest score that the search of a budget found within it, for images of the full side."""
+    study = study_files.read(HERE / f"search-{budget_ms:g}ms")
+    winner = result.best(study.trials)
+    assert winner is not None
+    assert winner.spec is not None
+    refit = Refit(resolution=RECIPE.resolution, stem_divisor=RECIPE.stem_divisor, classes=RECIPE.classes)
+    spec = refit.undo(winner.spec, classes=1000)
+    assert RECIPE.small(spec) == winner.spec
+    return Network(name=name_of(budget_ms), origin="found", macs=count(trace(winner.spec)).macs, spec=spec)
+
+
+def accuracies() -> dict[str, dict[int, float]]:
+    """Network → seed → top-1 in percent, as far as trained."""
+    tops: dict[str, dict[int, float]] = defaultdict(dict)
+    for row in read(HERE / RESULTS):
+        if row["recipe"] == RECIPE_NAME and row["top1"]:
+            tops[row["name"]][int(row["seed"])] = float(row["top1"])
+    return tops
+
+
+def _best() -> list[str]:
+    """What was found, and the rivals with the highest accuracy of each budget."""
+    tops, names = accuracies(), []
+    for budget_ms in BUDGETS_MS:
+        rivals = [row["name"] for row in read(HERE / RIVALS) if float(row["budget_ms"]) == budget_ms]
+        ranked = sorted(rivals, key=lambda name: -statistics.fmean(tops[name].values()))
+        names += [name_of(budget_ms), *ranked[:_BEST]]
+    return list(dict.fromkeys(names))
+
+
+def _take_over(networks: list[Network]) -> None:
+    """Copy the rows of trainings that the benchmark has done; a network is known by its digest."""
+    theirs = {row["name"]: row["small"] for row in read(BENCH / RESULTS) if row["recipe"] == RECIPE_NAME}
+    names = {small: name for name, small in theirs.items()}
+    for network in networks:
+        other = names.get(RECIPE.small(network.spec).digest)
+        for table in (CURVES, RESULTS) if other else ():
+            rows = [row for row in read(BENCH / table) if (row["name"], row["recipe"]) == (other, RECIPE_NAME)]
+            add(HERE, {table: [row | {"name": network.name} for row in rows]})
+
+
+def main() -> None:
+    """Train what is missing."""
+    parser = argparse.ArgumentParser(description="Train the networks of the proof.")
+    parser.add_argument("--data", required=True, help="folder of the .npz files of make_npz.py")
+    parser.add_argument("--work", required=True, help="folder of the trainings in hand")
+    parser.add_argument("--workers", default="2", help="trainings at once")
+    asked = parser.parse_args()
+    networks = [*load(HERE / SPECS), *map(found, BUDGETS_MS)]
+    write_text(HERE / NETWORKS, "".join(f"{line(network)}\n" for network in networks))
+    _take_over(networks)
+    command = [sys.executable, str(BENCH / "train_bench.py"), "--data", asked.data, "--work", asked.work]
+    command += ["--out", str(HERE), "--specs", str(HERE / NETWORKS), "--recipe", RECIPE_NAME]
+    command += ["--workers", asked.workers]
+    subprocess.run([*command, "--seeds", "0"], check=True)
+    subprocess.run([*command, "--seeds", *map(str, _SEEDS), "--only", *_best()], check=True)
+
+
+if __name__ == "__main__":
+    main()
