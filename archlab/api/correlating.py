@@ -78,8 +78,8 @@ def correlate(
 
     Returns:
         A row per score and part (`all pairs`, `equal cost`, `equal latency`), the best at equal cost first: `proxy`,
-        `part`, `tau`, `low`, `high`, `pairs`, `networks`, `spearman` (of all pairs), `seconds` per network (median;
-        scores share passes, and the first that needs one pays for it) and `source`.
+        `part`, `tau`, `low`, `high`, `pairs`, `networks`, `spearman` (of all pairs), `seconds` per network (by
+        itself, the median of three networks) and `source`.
 
     Raises:
         PlanError: For a table that cannot be read, with fewer than eight networks, or with equal accuracies.
@@ -175,22 +175,35 @@ def _scores(
     on_progress: Progress,
     on_note: Say,
 ) -> tuple[dict[str, Floats], dict[str, float]]:
-    """Score → values in the order of the networks (NaN: none), and its median seconds."""
+    """Score → values in the order of the networks (NaN: none), and its median seconds.
+
+    Scores of a network share passes, so that the time of one tells little: a few networks are scored by one at a time.
+    """
     values = {name: np.full(len(networks), np.nan) for name in asked}
     seconds: dict[str, list[float]] = defaultdict(list)
+    timed = _timed(networks)
     started = time.perf_counter()
     for at, one in enumerate(networks):
         if one.spec is None and len(layout_scores(asked)) < len(asked):
             on_note(f"{one.model}: a network of timm has no more than the scores of its layout")
-        for row in scores_of(one.target(), asked, data=data, seed=seed, on_skip=_skipped(one.model, on_note)):
-            values[row.proxy][at] = row.score
-            seconds[row.proxy].append(row.seconds)
+        target, is_timed = one.target(), at in timed
+        for names in [[name] for name in asked] if is_timed else [asked]:
+            for row in scores_of(target, names, data=data, seed=seed, on_skip=_skipped(one.model, on_note)):
+                values[row.proxy][at] = row.score
+                if is_timed or PROXIES[row.proxy].needs == "data":
+                    seconds[row.proxy].append(row.seconds)
         passed = time.perf_counter() - started
         on_progress(Scored(done=at + 1, total=len(networks), model=one.model, seconds=passed))
     for name in [name for name in asked if np.isfinite(values[name]).sum() < LEAST_NETWORKS]:
         on_note(f"{name}: left out: fewer than {LEAST_NETWORKS} networks have it")
         del values[name]
     return values, {name: statistics.median(some) for name, some in seconds.items()}
+
+
+def _timed(networks: Sequence[KnownNetwork]) -> set[int]:
+    """Three networks, one of each third of the costs; those of timm have no passes to share."""
+    at = sorted((at for at, one in enumerate(networks) if one.spec is not None), key=lambda at: networks[at].macs)
+    return {at[len(at) * sixth // 6] for sixth in (1, 3, 5)} if at else set()
 
 
 def _skipped(model: str, on_note: Say) -> Callable[[str, ArchlabError], object]:

@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archlab.proxy.ranking import Floats, Tau, again, near, spearman, tau
+from archlab.proxy.ranking import Floats, Mask, Tau, again, near, spearman, tau
 
 __all__ = [
+    "ALL_PAIRS",
     "BASELINES",
     "EQUAL_COST",
+    "EQUAL_LATENCY",
     "LEAST_NETWORKS",
     "PARTS",
     "Bench",
@@ -31,8 +33,8 @@ __all__ = [
     "least_gap",
 ]
 
-EQUAL_COST = "equal cost"
-PARTS = ("all pairs", EQUAL_COST, "equal latency")
+ALL_PAIRS, EQUAL_COST, EQUAL_LATENCY = "all pairs", "equal cost", "equal latency"
+PARTS = (ALL_PAIRS, EQUAL_COST, EQUAL_LATENCY)
 BASELINES = ("params", "macs")
 LEAST_NETWORKS = 8
 """Of fewer networks no correlation is told."""
@@ -94,19 +96,22 @@ class Bench:
             at = np.flatnonzero(np.isfinite(scores))
             return self.only(at).taus(scores[at])
         times_RN = again(len(scores))
-        masks = (None, near(self.macs, _COST), near(self.latency_ms, _LATENCY))
         return {
-            part: tau(scores, self.top1, gap=self.gap, pairs=mask, times_RN=times_RN)
-            for part, mask in zip(PARTS, masks, strict=True)
+            part: tau(scores, self.top1, gap=self.gap, pairs=self._pairs(part), times_RN=times_RN) for part in PARTS
         }
 
-    def tau_at_equal_cost(self, scores: Floats) -> float:
-        """τ at equal cost, as in `taus`, without its interval; NaN without pairs."""
+    def tau(self, scores: Floats, part: str = EQUAL_COST) -> float:
+        """τ on one of `PARTS`, as in `taus` but without an interval; NaN without pairs."""
         if not np.isfinite(scores).all():
             at = np.flatnonzero(np.isfinite(scores))
-            return self.only(at).tau_at_equal_cost(scores[at])
+            return self.only(at).tau(scores[at], part)
         none_RN = np.zeros((0, len(scores)))
-        return tau(scores, self.top1, gap=self.gap, pairs=near(self.macs, _COST), times_RN=none_RN).value
+        return tau(scores, self.top1, gap=self.gap, pairs=self._pairs(part), times_RN=none_RN).value
+
+    def _pairs(self, part: str) -> Mask | None:
+        if part == EQUAL_COST:
+            return near(self.macs, _COST)
+        return near(self.latency_ms, _LATENCY) if part == EQUAL_LATENCY else None
 
 
 def deviation_between_seeds(tops: Iterable[Sequence[float]]) -> float | None:
@@ -151,8 +156,8 @@ def correlations(
                     low=one.low,
                     high=one.high,
                     pairs=one.pairs,
-                    networks=int((has & np.isfinite(bench.latency_ms)).sum() if part == PARTS[2] else has.sum()),
-                    spearman=rho if part == PARTS[0] and math.isfinite(rho) else None,
+                    networks=int((has & np.isfinite(bench.latency_ms)).sum() if part == EQUAL_LATENCY else has.sum()),
+                    spearman=rho if part == ALL_PAIRS and math.isfinite(rho) else None,
                 )
                 found.setdefault(name, []).append(told)
     return [row for rows in sorted(found.values(), key=_order) for row in rows]
@@ -160,4 +165,4 @@ def correlations(
 
 def _order(rows: Sequence[Correlation]) -> tuple[float, float, str]:
     value = {row.part: row.tau for row in rows}
-    return -value.get(EQUAL_COST, -2.0), -value.get(PARTS[0], -2.0), rows[0].proxy
+    return -value.get(EQUAL_COST, -2.0), -value.get(ALL_PAIRS, -2.0), rows[0].proxy

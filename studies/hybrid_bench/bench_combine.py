@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from scipy.optimize import nnls
 
-from archlab.proxy.judging import BASELINES, Bench
+from archlab.proxy.judging import ALL_PAIRS, BASELINES, Bench
 from archlab.proxy.ranking import Floats, Mask
 
 __all__ = ["Combination", "combinations"]
@@ -30,15 +30,15 @@ _LEAST_WEIGHT = 0.005
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Combination:
-    """A score that is put together; `title` says of what, `values` are `(N,)`, `tuned` is τ at equal cost on `tune`."""
+    """A score that is put together of `members`; `title` says how, `values` are `(N,)`."""
 
     title: str
+    members: frozenset[str]
     values: Floats
-    tuned: float
 
 
 def combinations(bench: Bench, scores: Mapping[str, Floats], is_tune: Mask, *, among: str = "") -> list[Combination]:
-    """Put scores together in every way; only scores that every network has take part.
+    """Put scores together in every way; only scores that every network has take part, and one alone is no way.
 
     Args:
         bench: All networks.
@@ -48,7 +48,7 @@ def combinations(bench: Bench, scores: Mapping[str, Floats], is_tune: Mask, *, a
     """
     whole = {name: values for name, values in scores.items() if np.isfinite(values).all()}
     judge = _Judge(bench, is_tune)
-    if len(whole) < 2 or not math.isfinite(judge.tuned(next(iter(whole.values())))):
+    if len(whole) < 2 or not math.isfinite(judge.tuned(next(iter(whole.values())))[0]):
         return []
     found = []
     for way, scale in (("z", _standardised), ("rank", _ranked)):
@@ -59,7 +59,7 @@ def combinations(bench: Bench, scores: Mapping[str, Floats], is_tune: Mask, *, a
         found += [judge.told(f"{title} ({way}){among}", scaled, dict.fromkeys(names, 1.0)) for title, names in picked]
     standard = {name: _standardised(values, values[is_tune]) for name, values in whole.items()}
     found.append(judge.told(f"least squares{among}", standard, judge.weights(standard)))
-    return found
+    return [one for one in found if len(one.members) > 1]
 
 
 class _Judge:
@@ -68,9 +68,10 @@ class _Judge:
     def __init__(self, bench: Bench, is_tune: Mask) -> None:
         self._tune, self._is_tune = bench.only(is_tune), is_tune
 
-    def tuned(self, values: Floats) -> float:
-        """τ at equal cost."""
-        return self._tune.tau_at_equal_cost(values[self._is_tune])
+    def tuned(self, values: Floats) -> tuple[float, float]:
+        """τ at equal cost and, where that is equal, τ of all pairs."""
+        shown = values[self._is_tune]
+        return self._tune.tau(shown), self._tune.tau(shown, ALL_PAIRS)
 
     def best(self, scaled: Mapping[str, Floats], sets: Iterable[Sequence[str]]) -> Sequence[str]:
         return max(sets, key=lambda names: self.tuned(_sum(scaled, names)))
@@ -82,14 +83,14 @@ class _Judge:
         while len(chosen) < min(_MOST_MEMBERS, len(scaled)):
             tried = {name: self.tuned(_sum(scaled, [*chosen, name])) for name in scaled if name not in chosen}
             best = max(tried, key=lambda name: tried[name])
-            if not tried[best] >= reached + _LEAST_GAIN:
+            if not tried[best][0] >= reached + _LEAST_GAIN:
                 break
-            chosen, reached = [*chosen, best], tried[best]
+            chosen, reached = [*chosen, best], tried[best][0]
         return chosen
 
     def weights(self, standard: Mapping[str, Floats]) -> dict[str, float]:
         """Weights by which a handful of scores adds up to the accuracy, in the sense of least squares."""
-        alone = sorted(standard, key=lambda name: -self.tuned(standard[name]))[:_HANDFUL]
+        alone = sorted(standard, key=lambda name: self.tuned(standard[name]), reverse=True)[:_HANDFUL]
         names = list(dict.fromkeys([*alone, *(name for name in BASELINES if name in standard)]))
         table = np.column_stack([standard[name][self._is_tune] for name in names])
         top1 = self._tune.top1 - self._tune.top1.mean()
@@ -101,7 +102,7 @@ class _Judge:
         values = _sum(scaled, list(weights), list(weights.values()))
         is_plain = len(set(weights.values())) == 1
         parts = weights if is_plain else [f"{weight:.2f} {name}" for name, weight in weights.items()]
-        return Combination(title=f"{title}: {' + '.join(parts)}", values=values, tuned=self.tuned(values))
+        return Combination(title=f"{title}: {' + '.join(parts)}", members=frozenset(weights), values=values)
 
 
 def _sum(scaled: Mapping[str, Floats], names: Sequence[str], weights: Sequence[float] | None = None) -> Floats:

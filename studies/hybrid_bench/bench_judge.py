@@ -60,18 +60,26 @@ def judge(bench: Bench, scores: Mapping[str, Floats], seconds: Mapping[str, floa
     """Every score, alone and together with others."""
     own = {name: values for name, values in scores.items() if not name.endswith(_AS_TRAINED)}
     untrained = {name: values for name, values in own.items() if ":" not in name and "epoch" not in name}
-    sets = {", no training": untrained}
-    if len(own) > len(untrained):
-        sets[", with training"] = own
-    put_together = [one for among, some in sets.items() for one in combinations(bench, some, ~is_report, among=among)]
+    put_together = combinations(bench, untrained, ~is_report, among=", no training")
+    known = {one.members for one in put_together}
+    with_training = combinations(bench, own, ~is_report, among=", with training")
+    put_together += [one for one in with_training if one.members not in known]
     everything = {**scores, **{one.title: one.values for one in put_together}}
+    times = {**seconds, **{one.title: _sum(seconds, one.members) for one in put_together}}
     tuning = bench.only(~is_report)
     return Judged(
         rows=correlations(
-            bench.only(is_report), {name: values[is_report] for name, values in everything.items()}, seconds
+            bench.only(is_report),
+            {name: values[is_report] for name, values in everything.items()},
+            {name: value for name, value in times.items() if math.isfinite(value)},
         ),
-        tuned={name: tuning.tau_at_equal_cost(values[~is_report]) for name, values in everything.items()},
+        tuned={name: tuning.tau(values[~is_report]) for name, values in everything.items()},
     )
+
+
+def _sum(seconds: Mapping[str, float], members: frozenset[str]) -> float:
+    """Seconds of a combination, as if its members shared nothing; NaN where one is not known."""
+    return sum(seconds.get(name, math.nan) for name in members)
 
 
 def trained(folder: Path, recipe: str) -> list[dict[str, str]]:
@@ -127,7 +135,7 @@ def _scores(
     for row in read(folder / SCORES):
         if row["of"] == of and row["score"]:
             found[row["proxy"]][row["name"]] = float(row["score"])
-            seconds[row["proxy"]].append(float(row["seconds"]))
+            seconds[row["proxy"]] += [float(row["seconds"])] if row["seconds"] else []
     facts = {row["name"]: row for row in rows}
     for name in bench.names:  # a baseline is always there: that of the network as trained
         for count in ("params", "macs", "activations"):
@@ -138,7 +146,7 @@ def _scores(
             found[label][row["name"]] = float(row["top1"])
             seconds[label].append(float(row["seconds"]) * int(row["epoch"]))
     arrays = {name: np.array([values.get(net, math.nan) for net in bench.names]) for name, values in found.items()}
-    return arrays, {name: statistics.median(values) for name, values in seconds.items()}
+    return arrays, {name: statistics.median(values) for name, values in seconds.items() if values}
 
 
 def _csv(judged: Judged, seeds: Sequence[Correlation]) -> str:

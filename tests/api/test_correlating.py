@@ -100,6 +100,25 @@ def test_what_cannot_be_scored_is_said_and_left_out(
     assert "zen: left out: fewer than 8 networks" in said
 
 
+def test_seconds_are_of_scores_by_themselves(table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three of nine networks are scored by one at a time, in 1, 2 and 6 s: one of each third of the costs.
+
+    By multiply-adds the networks are M0, M1, M2, EdgeNeXt XXS, M3, M4, M5, EdgeNeXt XS and ConvNeXt Atto.
+    """
+    calls: list[tuple[str, int]] = []
+    seconds = {"efficientvit_m1": 1.0, "efficientvit_m3": 2.0, "edgenext_x_small": 6.0}
+
+    def scores_of(target: Target, names: list[str], **_: object) -> list[ProxyScore]:
+        calls.append((target.name, len(names)))
+        return [ProxyScore(proxy=name, score=len(calls), seconds=seconds.get(target.name, 50.0)) for name in names]
+
+    monkeypatch.setattr(correlating, "scores_of", scores_of)
+    found = al.correlate(table, proxies=["zen"])
+    assert set(found.seconds) == {2.0}
+    assert {name for name, many in calls if many == 1} == set(seconds)
+    assert len(calls) == 6 + 3 * 3
+
+
 def test_networks_of_timm_have_scores_of_their_layout(table: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
     more = pd.concat([table, pd.DataFrame({"model": ["timm:test_vit"], "top1": [30.0]})])
     found = al.correlate(more, proxies=["meco"]).set_index(["proxy", "part"])

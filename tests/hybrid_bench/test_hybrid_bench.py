@@ -23,6 +23,8 @@ import ship_bench  # noqa: E402
 import train_bench  # noqa: E402
 from bench_recipes import RECIPES, Recipe  # noqa: E402
 
+from archlab.cost.count import count  # noqa: E402
+from archlab.cost.trace import trace  # noqa: E402
 from archlab.families import published  # noqa: E402
 from archlab.proxy.evidence import read_table, unpack  # noqa: E402
 from archlab.proxy.judging import Bench  # noqa: E402
@@ -46,13 +48,17 @@ def test_combinations_are_chosen_on_one_half_and_reported_on_the_other() -> None
     scores = {"first": first, "second": 10 * second, "late": np.where(is_report, top1, chance), "more": more}
     found = {one.title.partition(":")[0]: one for one in bench_combine.combinations(bench_of(top1), scores, ~is_report)}
     assert found["best pair (z)"].title == "best pair (z): first + second"
-    assert found["best pair (z)"].tuned == pytest.approx(1.0, abs=0.1)
+    assert found["best pair (z)"].members == {"first", "second"}
+    assert np.corrcoef(found["best pair (z)"].values, top1)[0, 1] > 0.95
     assert "late" not in found["one by one (z)"].title
     assert set(found) == {
         *(f"{what} ({way})" for what in ("best pair", "best triple", "one by one") for way in ("z", "rank")),
         "least squares",
     }
-    judged = judge.judge(bench_of(top1), scores, {}, is_report)
+    judged = judge.judge(bench_of(top1), scores, {"first": 1.0, "second": 0.5}, is_report)
+    seconds = {row.proxy.partition(":")[0]: row.seconds for row in judged.rows}
+    assert seconds["best pair (z), no training"] == 1.5
+    assert seconds["best triple (z), no training"] is None
     value = {row.proxy.partition(":")[0]: row.tau for row in judged.rows if row.part == "equal cost"}
     assert value["late"] == 1.0
     assert judged.tuned["late"] < 0.5
@@ -164,6 +170,19 @@ def test_appended_rows_have_one_header_and_come_back(tmp_path: Path) -> None:
     assert [row["note"] for row in bench_table.read(path)] == ['{"x": 1, "y": 2}', "", "3"]
 
 
+def test_every_eighth_network_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["score_bench.py", "--out", str(tmp_path), "--first", "2", "--proxy", "params"])
+    score_bench.main()
+    score_bench.main()
+    rows = bench_table.read(tmp_path / "scores.csv")
+    nets = bench_networks.load(STUDY / "specs.jsonl")[:2]
+    assert [(row["name"], row["of"], row["proxy"]) for row in rows] == [(net.name, "full", "params") for net in nets]
+    counts = [count(trace(net.spec)).params for net in nets]
+    assert [float(row["score"]) for row in rows] == pytest.approx([math.log(params) for params in counts])
+    assert float(rows[0]["seconds"]) >= 0
+    assert rows[1]["seconds"] == ""
+
+
 @pytest.fixture
 def tables(tmp_path: Path) -> Path:
     """Twelve made-up networks, 41 to 52 %, two seeds of the first four that agree; scores that rank all, and none.
@@ -210,7 +229,7 @@ def test_the_judge_reads_the_tables(tables: Path, monkeypatch: pytest.MonkeyPatc
     assert found["top-1 after epoch 1", "all pairs"]["tau"] == "-1.0000"
     assert (found["another seed", "all pairs"]["tau"], found["another seed", "all pairs"]["pairs"]) == ("1.0000", "6")
     assert any(row["proxy"].startswith("best pair (z), no training: ") for row in rows)
-    assert any(row["proxy"].startswith("least squares, with training: ") for row in rows)
+    assert any(row["proxy"].startswith("best triple (z), with training: ") for row in rows)
     text = (tables / "judge-cifar10-full.md").read_text()
     assert "12 networks, 8 of them in the half that is reported" in text
     assert "its deviation between seeds: 0.07 points" in text  # 0.1 / √2

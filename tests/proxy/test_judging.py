@@ -35,8 +35,9 @@ def test_the_three_sets_of_pairs() -> None:
     found = FOUR.taus(scores)
     assert {part: one.pairs for part, one in found.items()} == {"all pairs": 6, "equal cost": 1, "equal latency": 2}
     assert found["all pairs"].value == 0.0
-    assert found["equal cost"].value == FOUR.tau_at_equal_cost(scores) == 1.0
-    assert found["equal latency"].value == 0.0
+    assert found["equal cost"].value == FOUR.tau(scores) == 1.0
+    assert found["equal latency"].value == FOUR.tau(scores, "equal latency") == 0.0
+    assert FOUR.tau(scores, "all pairs") == 0.0
 
 
 def test_a_network_without_a_score_is_left_out() -> None:
@@ -44,7 +45,7 @@ def test_a_network_without_a_score_is_left_out() -> None:
     found = FOUR.taus(scores)
     assert (found["all pairs"].pairs, found["all pairs"].value) == (3, pytest.approx(1 / 3))
     assert found["equal cost"].pairs == 0
-    assert math.isnan(FOUR.tau_at_equal_cost(scores))
+    assert math.isnan(FOUR.tau(scores))
     assert FOUR.only(np.array([False, True, False, True])).names == ("b", "d")
 
 
