@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archlab.proxy.ranking import Floats, Mask, Tau, again, near, spearman, tau
+from archlab.proxy.ranking import Estimate, Floats, Mask, Tau, again, gain, near, spearman, tau
 
 __all__ = [
     "ALL_PAIRS",
@@ -107,6 +107,13 @@ class Bench:
             return self.only(at).tau(scores[at], part)
         none_RN = np.zeros((0, len(scores)))
         return tau(scores, self.top1, gap=self.gap, pairs=self._pairs(part), times_RN=none_RN).value
+
+    def gain(self, scores: Floats, others: Floats, part: str = EQUAL_COST) -> Estimate:
+        """By how much τ of one score is above τ of another, over the networks that have both; NaN without pairs."""
+        has = np.isfinite(scores) & np.isfinite(others)
+        if not has.all():
+            return self.only(has).gain(scores[has], others[has], part)
+        return gain(scores, others, self.top1, gap=self.gap, pairs=self._pairs(part))
 
     def _pairs(self, part: str) -> Mask | None:
         if part == EQUAL_COST:

@@ -16,7 +16,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Estimate", "Floats", "Mask", "Tau", "again", "interval", "near", "ranks", "spearman", "tau"]
+__all__ = ["Estimate", "Floats", "Mask", "Tau", "again", "gain", "interval", "near", "ranks", "spearman", "tau"]
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -83,18 +83,48 @@ def tau(
         pairs: `(N, N)` pairs that count; all if left out.
         times_RN: What `again` drew; left out, it draws networks. With no draws at all the interval is NaN.
     """
-    apart = np.subtract.outer(truth, truth)
-    counted = (np.abs(apart) >= gap - _ROUNDING) & (apart != 0) & (True if pairs is None else pairs)
-    counted = np.triu(counted, 1)
+    counted = _counted(truth, gap, pairs)
     total = int(counted.sum())
     if not total:
         return Tau(value=np.nan, low=np.nan, high=np.nan, pairs=0)
-    agree = np.where(counted, np.sign(apart) * np.sign(np.subtract.outer(scores, scores)), 0.0)
+    agree = _agree(scores, truth, counted)
     times = again(len(truth)) if times_RN is None else times_RN
-    weight = ((times @ counted) * times).sum(1)
-    drawn = ((times @ agree) * times).sum(1)[weight > 0] / weight[weight > 0]
-    low, high = interval(drawn)
+    drawn = _drawn(agree, counted, times)
+    low, high = interval(drawn[np.isfinite(drawn)])
     return Tau(value=float(agree.sum() / total), low=low, high=high, pairs=total)
+
+
+def gain(scores: Floats, others: Floats, truth: Floats, *, gap: float = 0.0, pairs: Mask | None = None) -> Estimate:
+    """Say by how much τ of one score is above τ of another, on the same pairs and the same draws; arguments as `tau`.
+
+    Two scores err on the same pairs, so that the difference is known better than their intervals suggest.
+    """
+    counted = _counted(truth, gap, pairs)
+    if not counted.any():
+        return Estimate(value=np.nan, low=np.nan, high=np.nan)
+    difference = _agree(scores, truth, counted) - _agree(others, truth, counted)
+    drawn = _drawn(difference, counted, again(len(truth)))
+    low, high = interval(drawn[np.isfinite(drawn)])
+    return Estimate(value=float(difference.sum() / counted.sum()), low=low, high=high)
+
+
+def _counted(truth: Floats, gap: float, pairs: Mask | None) -> Mask:
+    apart = np.abs(np.subtract.outer(truth, truth))
+    mask: Mask = np.triu((apart >= gap - _ROUNDING) & (apart != 0) & (True if pairs is None else pairs), 1)
+    return mask
+
+
+def _agree(scores: Floats, truth: Floats, counted: Mask) -> Floats:
+    """1 for a pair in the same order, -1 for one in the other, 0 for a tie or a pair that does not count: `(N, N)`."""
+    signs = np.sign(np.subtract.outer(truth, truth)) * np.sign(np.subtract.outer(scores, scores))
+    return np.where(counted, signs, 0.0)
+
+
+def _drawn(agree_NN: Floats, counted_NN: Mask, times_RN: Floats) -> Floats:
+    """The mean over the pairs of each draw, `(R,)`; NaN where a draw has none."""
+    weight_R = ((times_RN @ counted_NN) * times_RN).sum(1)
+    sum_R = ((times_RN @ agree_NN) * times_RN).sum(1)
+    return np.divide(sum_R, weight_R, out=np.full(len(times_RN), np.nan), where=weight_R > 0)
 
 
 def interval(drawn: Floats) -> tuple[float, float]:

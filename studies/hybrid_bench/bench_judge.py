@@ -41,19 +41,21 @@ from archlab.proxy.judging import (
     deviation_between_seeds,
     least_gap,
 )
-from archlab.proxy.ranking import Floats, Mask
+from archlab.proxy.ranking import Estimate, Floats, Mask
 
 __all__ = ["Judged", "judge", "latencies", "main", "tops", "trained"]
 
 _AS_TRAINED = " as trained"
+_BASELINE = "params"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Judged:
-    """Correlations on the half `report`, and τ at equal cost on the half `tune` by score."""
+    """Correlations on the half `report`; by score, τ at equal cost on `tune`, and its gain over params on `report`."""
 
     rows: list[Correlation]
     tuned: dict[str, float]
+    gains: dict[str, Estimate]
 
 
 def judge(bench: Bench, scores: Mapping[str, Floats], seconds: Mapping[str, float], is_report: Mask) -> Judged:
@@ -66,14 +68,16 @@ def judge(bench: Bench, scores: Mapping[str, Floats], seconds: Mapping[str, floa
     put_together += [one for one in with_training if one.members not in known]
     everything = {**scores, **{one.title: one.values for one in put_together}}
     times = {**seconds, **{one.title: _sum(seconds, one.members) for one in put_together}}
-    tuning = bench.only(~is_report)
+    tuning, reported = bench.only(~is_report), bench.only(is_report)
+    params = scores[f"{_BASELINE}{_AS_TRAINED}"][is_report]
     return Judged(
         rows=correlations(
-            bench.only(is_report),
+            reported,
             {name: values[is_report] for name, values in everything.items()},
             {name: value for name, value in times.items() if math.isfinite(value)},
         ),
         tuned={name: tuning.tau(values[~is_report]) for name, values in everything.items()},
+        gains={name: reported.gain(values[is_report], params) for name, values in everything.items()},
     )
 
 
@@ -150,14 +154,17 @@ def _scores(
 
 
 def _csv(judged: Judged, seeds: Sequence[Correlation]) -> str:
-    """The table of correlations, and the column `tuned`."""
+    """The table of correlations, and at equal cost the columns `tuned`, `gain`, `gain_low` and `gain_high`."""
     lines = list(csv.reader(io.StringIO(table([*judged.rows, *seeds]))))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*lines[0], "tuned"])
+    writer.writerow([*lines[0], "tuned", "gain", "gain_low", "gain_high"])
     for line in lines[1:]:
-        is_shown = line[0] in judged.tuned and line[1] == EQUAL_COST
-        writer.writerow([*line, f"{judged.tuned[line[0]]:.4f}" if is_shown else ""])
+        numbers: list[float] = []
+        if line[0] in judged.tuned and line[1] == EQUAL_COST:
+            gained = judged.gains[line[0]]
+            numbers = [judged.tuned[line[0]], gained.value, gained.low, gained.high]
+        writer.writerow([*line, *(f"{value:.4f}" for value in numbers), *[""] * (4 - len(numbers))])
     return text.getvalue()
 
 
@@ -181,28 +188,37 @@ def _markdown(
         f"{bench.top1.min():.1f} to {bench.top1.max():.1f} %; its deviation between seeds: {between}. Kendall's τ "
         f"with 95 % intervals over pairs at least {bench.gap:.2f} points apart; pairs: "
         f"{', '.join(f'{part} {number}' for part, number in pairs.items())}. `tuned` is τ at equal cost on the other "
-        "half, on which combinations were chosen."
+        "half, on which combinations were chosen; `over params` is what τ at equal cost gains over the parameters of "
+        "the networks as trained, on the same draws."
     )
     heading = f"# Which score ranks networks truly? {asked.recipe}, networks scored as {asked.of}"
-    columns = ["score", *PARTS, "tuned", "Spearman", "networks", "seconds"]
+    columns = ["score", *PARTS, "tuned", "over params", "Spearman", "networks", "seconds"]
     page = [heading, "", told, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    page += [_line(name, parts, judged.tuned.get(name, math.nan)) for name, parts in lines.items()]
+    page += [_line(name, parts, judged) for name, parts in lines.items()]
     return "\n".join(page) + "\n"
 
 
-def _line(name: str, parts: Mapping[str, Correlation], tuned: float) -> str:
-    one = next(iter(parts.values()))
-    rho = next((row.spearman for row in parts.values() if row.spearman is not None), math.nan)
-    numbers = [f"{value:.2f}" if value is not None and math.isfinite(value) else "–" for value in (tuned, rho)]
-    seconds = "–" if one.seconds is None else f"{one.seconds:.2f}"
-    title = f"**{name}**" if name.removesuffix(_AS_TRAINED) in BASELINES else name
-    return (
-        f"| {' | '.join([title, *(_words(parts.get(part)) for part in PARTS), *numbers, str(one.networks), seconds])} |"
-    )
+def _line(name: str, parts: Mapping[str, Correlation], judged: Judged) -> str:
+    one, gained = next(iter(parts.values())), judged.gains.get(name)
+    rho = next((row.spearman for row in parts.values() if row.spearman is not None), None)
+    cells = [
+        f"**{name}**" if name.removesuffix(_AS_TRAINED) in BASELINES else name,
+        *(_words(row.tau, row.low, row.high) if row else "–" for row in map(parts.get, PARTS)),
+        _number(judged.tuned.get(name)),
+        _words(gained.value, gained.low, gained.high) if gained else "–",
+        _number(rho),
+        str(one.networks),
+        _number(one.seconds),
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
-def _words(one: Correlation | None) -> str:
-    return "–" if one is None else f"{one.tau:.2f} ({one.low:.2f} to {one.high:.2f})"
+def _words(value: float, low: float, high: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:.2f}"
 
 
 def main() -> None:

@@ -45,8 +45,15 @@ def test_combinations_are_chosen_on_one_half_and_reported_on_the_other() -> None
     first, second, chance, more = rng.normal(size=(4, 60))
     is_report = np.arange(60) % 2 == 1
     top1 = first + second
-    scores = {"first": first, "second": 10 * second, "late": np.where(is_report, top1, chance), "more": more}
-    found = {one.title.partition(":")[0]: one for one in bench_combine.combinations(bench_of(top1), scores, ~is_report)}
+    scores = {
+        "params as trained": -top1,
+        "first": first,
+        "second": 10 * second,
+        "late": np.where(is_report, top1, chance),
+        "more": more,
+    }
+    parts = {name: values for name, values in scores.items() if name != "params as trained"}
+    found = {one.title.partition(":")[0]: one for one in bench_combine.combinations(bench_of(top1), parts, ~is_report)}
     assert found["best pair (z)"].title == "best pair (z): first + second"
     assert found["best pair (z)"].members == {"first", "second"}
     assert np.corrcoef(found["best pair (z)"].values, top1)[0, 1] > 0.95
@@ -62,6 +69,7 @@ def test_combinations_are_chosen_on_one_half_and_reported_on_the_other() -> None
     value = {row.proxy.partition(":")[0]: row.tau for row in judged.rows if row.part == "equal cost"}
     assert value["late"] == 1.0
     assert judged.tuned["late"] < 0.5
+    assert judged.gains["late"].value == 2.0
     assert value["best pair (z), no training"] > max(value["first"], value["second"])
     assert not [name for name in value if "with training" in name]
     assert {row.part for row in judged.rows} == {"all pairs", "equal cost"}
@@ -235,6 +243,8 @@ def test_the_judge_reads_the_tables(tables: Path, monkeypatch: pytest.MonkeyPatc
     assert "its deviation between seeds: 0.07 points" in text  # 0.1 / √2
     assert "over pairs at least 0.20 points apart" in text
     assert "| **params as trained** | 1.00 (1.00 to 1.00) |" in text
+    assert (found["zen", "equal cost"]["tau"], found["zen", "equal cost"]["gain"]) == ("0.1429", "-0.8571")
+    assert found["zen", "all pairs"]["gain"] == ""
 
 
 def test_what_is_shipped_is_what_was_judged(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,8 @@ def test_a_network_without_a_score_is_left_out() -> None:
     assert (found["all pairs"].pairs, found["all pairs"].value) == (3, pytest.approx(1 / 3))
     assert found["equal cost"].pairs == 0
     assert math.isnan(FOUR.tau(scores))
+    found = FOUR.gain(scores, np.array([1.0, 2.0, np.nan, 0.0]), "all pairs")  # a and d: right, and wrong
+    assert found.value == 2.0
     assert FOUR.only(np.array([False, True, False, True])).names == ("b", "d")
 
 

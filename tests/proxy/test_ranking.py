@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archlab.proxy.ranking import again, interval, near, ranks, spearman, tau
+from archlab.proxy.ranking import again, gain, interval, near, ranks, spearman, tau
 
 numbers = st.integers(-4, 4).map(float)
 tables = st.lists(st.tuples(numbers, numbers), min_size=2, max_size=12).map(lambda rows: np.array(rows).T)
@@ -83,6 +83,26 @@ def test_drawing_weighs_pairs_as_copies_of_networks_would() -> None:
     assert other.low == pytest.approx((1 + 2 - 2) / 5)
     nothing = tau(scores, truth, times_RN=np.array([[3.0, 0.0, 0.0]]))
     assert math.isnan(nothing.low)
+
+
+def test_the_gain_of_a_score_over_another() -> None:
+    """One has all six pairs right, the other five; where both err alike the difference is known exactly."""
+    truth, other = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 2.0, 4.0, 3.0])
+    found = gain(truth, other, truth)
+    assert found.value == pytest.approx(1 - 4 / 6)
+    assert found.low <= found.value <= found.high
+    same = gain(other, other, truth)
+    assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
+    assert math.isnan(gain(truth, other, truth, gap=9.0).value)
+
+
+def test_a_gain_is_known_better_than_its_parts() -> None:
+    """Two scores that share most of their noise."""
+    rng = np.random.default_rng(2)
+    truth, shared = rng.normal(size=(2, 60))
+    one, other = truth + shared, truth + shared + 0.1 * rng.normal(size=60)
+    found, alone = gain(one, other, truth), tau(one, truth)
+    assert found.high - found.low < (alone.high - alone.low) / 2
 
 
 def test_groups_are_drawn_whole() -> None:
