@@ -13,7 +13,7 @@ __all__ = ["register", "run"]
 _Networks = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[NETWORKS.csv]",
+        metavar="NETWORKS.csv",
         help="Columns model and top1 (percent), latency_ms if known; the project's trained networks if left out.",
     ),
 ]
