@@ -50,7 +50,7 @@ def benchmark(folder: Path, specs: Path, recipe: str) -> Benchmark:
         Trained(
             name=network.name,
             origin=network.origin,
-            half=network.half,
+            half=facts[network.name]["half"],
             macs=int(facts[network.name]["macs"]),
             latency_ms=timed.get(facts[network.name]["small"]),
             top1=tuple(accuracies[network.name]),

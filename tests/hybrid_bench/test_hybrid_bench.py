@@ -1,4 +1,4 @@
-"""The benchmark of trained hybrids: its statistics by hand, its list, its driver on a handful of images."""
+"""The benchmark of trained hybrids: its list, its tables, its driver on a handful of images."""
 
 import csv
 import json
@@ -13,91 +13,14 @@ import pytest
 STUDY = Path(__file__).parents[2] / "studies" / "hybrid_bench"
 sys.path.insert(0, str(STUDY))
 
-import bench_combine  # noqa: E402
-import bench_judge as judge  # noqa: E402
 import bench_networks  # noqa: E402
 import bench_table  # noqa: E402
-import latency_bench  # noqa: E402
-import score_bench  # noqa: E402
-import ship_bench  # noqa: E402
 import train_bench  # noqa: E402
 from bench_recipes import RECIPES, Recipe  # noqa: E402
 
-from archlab.cost.count import count  # noqa: E402
-from archlab.cost.trace import trace  # noqa: E402
 from archlab.families import published  # noqa: E402
-from archlab.proxy.evidence import read_table, unpack  # noqa: E402
-from archlab.proxy.judging import Bench  # noqa: E402
 
 FEW = Recipe(data="few", classes=4, images=32, val_images=8, epochs=2, resolution=32, stem_divisor=2, batch=32, lr=1e-3)
-
-
-def bench_of(top1: np.ndarray) -> Bench:
-    """Networks of one cost and unknown latency."""
-    n = len(top1)
-    names = tuple(map(str, range(n)))
-    return Bench(names=names, top1=top1, macs=np.ones(n), latency_ms=np.full(n, np.nan), gap=0.0)
-
-
-def test_combinations_are_chosen_on_one_half_and_reported_on_the_other() -> None:
-    """The truth is the sum of two scores; a third is perfect in the half that must not be looked at."""
-    rng = np.random.default_rng(1)
-    first, second, chance, more = rng.normal(size=(4, 60))
-    is_report = np.arange(60) % 2 == 1
-    top1 = first + second
-    scores = {
-        "params as trained": -top1,
-        "first": first,
-        "second": 10 * second,
-        "late": np.where(is_report, top1, chance),
-        "more": more,
-    }
-    parts = {name: values for name, values in scores.items() if name != "params as trained"}
-    found = {one.title.partition(":")[0]: one for one in bench_combine.combinations(bench_of(top1), parts, ~is_report)}
-    assert found["best pair (z)"].title == "best pair (z): first + second"
-    assert found["best pair (z)"].members == {"first", "second"}
-    assert np.corrcoef(found["best pair (z)"].values, top1)[0, 1] > 0.95
-    assert "late" not in found["one by one (z)"].title
-    assert set(found) == {
-        *(f"{what} ({way})" for what in ("best pair", "best triple", "one by one") for way in ("z", "rank")),
-        "least squares",
-    }
-    judged = judge.judge(bench_of(top1), scores, {"first": 1.0, "second": 0.5}, is_report)
-    seconds = {row.proxy.partition(":")[0]: row.seconds for row in judged.rows}
-    assert seconds["best pair (z), no training"] == 1.5
-    assert seconds["best triple (z), no training"] is None
-    value = {row.proxy.partition(":")[0]: row.tau for row in judged.rows if row.part == "equal cost"}
-    assert value["late"] == 1.0
-    assert judged.tuned["late"] < 0.5
-    assert judged.gains["late"].value == 2.0
-    assert value["best pair (z), no training"] > max(value["first"], value["second"])
-    assert not [name for name in value if "with training" in name]
-    assert {row.part for row in judged.rows} == {"all pairs", "equal cost"}
-
-
-def test_least_squares_finds_the_weights_and_no_negative_ones() -> None:
-    """Accuracy = 3 · first + second - third, of uncorrelated scores of deviation 1: weights 3/4 and 1/4."""
-    signs = np.array([[1, 1, 1, 1, -1, -1, -1, -1], [1, 1, -1, -1, 1, 1, -1, -1], [1, -1, 1, -1, 1, -1, 1, -1]] * 2)
-    first, second, third = np.concatenate([signs[:3], signs[3:]], axis=1).astype(float)
-    bench = bench_of(3 * first + second - third)
-    scores = {"first": first, "second": second, "third": third}
-    found = bench_combine.combinations(bench, scores, np.ones(16, bool))
-    assert found[-1].title == "least squares: 0.75 first + 0.25 second"
-    assert found[-1].values == pytest.approx(0.75 * first + 0.25 * second)
-
-
-def test_only_scores_that_all_have_are_put_together() -> None:
-    lacking = np.array([np.nan, 1.0, 2.0, 3.0])
-    assert (
-        bench_combine.combinations(bench_of(np.arange(4.0)), {"a": lacking, "b": np.arange(4.0)}, np.ones(4, bool))
-        == []
-    )
-
-
-def test_ranks_of_networks_that_were_not_there() -> None:
-    """Half a network is below the least of two, one and a half below the other, two below what is larger."""
-    found = bench_combine._ranked(np.array([1.0, 3.0, 9.0, 0.0]), np.array([3.0, 1.0]))
-    assert found.tolist() == [0.25, 0.75, 1.0, 0.0]
 
 
 def test_the_list_is_what_the_command_writes() -> None:
@@ -176,106 +99,6 @@ def test_appended_rows_have_one_header_and_come_back(tmp_path: Path) -> None:
     bench_table.append(path, ("name", "note"), [{"name": "c", "note": "3"}])
     assert path.read_text().splitlines() == ["name,note", 'a,"{""x"": 1, ""y"": 2}"', "b,", "c,3"]
     assert [row["note"] for row in bench_table.read(path)] == ['{"x": 1, "y": 2}', "", "3"]
-
-
-def test_every_eighth_network_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["score_bench.py", "--out", str(tmp_path), "--first", "2", "--proxy", "params"])
-    score_bench.main()
-    score_bench.main()
-    rows = bench_table.read(tmp_path / "scores.csv")
-    nets = bench_networks.load(STUDY / "specs.jsonl")[:2]
-    assert [(row["name"], row["of"], row["proxy"]) for row in rows] == [(net.name, "full", "params") for net in nets]
-    counts = [count(trace(net.spec)).params for net in nets]
-    assert [float(row["score"]) for row in rows] == pytest.approx([math.log(params) for params in counts])
-    assert float(rows[0]["seconds"]) >= 0
-    assert rows[1]["seconds"] == ""
-
-
-@pytest.fixture
-def tables(tmp_path: Path) -> Path:
-    """Twelve made-up networks, 41 to 52 %, two seeds of the first four that agree; scores that rank all, and none.
-
-    The first eight are of the half that is reported; all cost about the same. Latencies of those are
-    1, 1, 1, 5, 6, 7, 8 and 9 ms: three equal pairs, and four of neighbours within a factor of 1.25.
-    """
-    rows, epochs, scores, timed, specs = [], [], [], [], []
-    nets = bench_networks.load(STUDY / "specs.jsonl")[:12]
-    for i, net in enumerate(nets):
-        name = {"name": net.name, "recipe": "cifar10"}
-        facts = {
-            "half": ("report", "tune")[i // 8],
-            "params": 1 + i,
-            "macs": 100 + i,
-            "activations": 1,
-            "small": f"s{i}",
-        }
-        rows += [{**name, **facts, "seed": seed, "top1": 41 + i + seed / 10} for seed in range(2 if i < 4 else 1)]
-        epochs.append({**name, "seed": 0, "epoch": 1, "top1": 10 - i, "seconds": 4})
-        for proxy, score in (("naswot", i), ("zen", i % 2), ("short_train:cifar10", -i)):
-            scores.append({"name": net.name, "of": "full", "proxy": proxy, "score": score, "seconds": 0.5})
-        timed.append({**name, "small": f"s{i}", "latency_ms": 1.0 if i < 3 else 2.0 + i, "quality": "steady"})
-        row = {"name": net.name, "origin": net.origin, "half": facts["half"], "macs": net.macs}
-        specs.append(json.dumps({**row, "spec": net.spec.to_dict()}))
-    rows.append({**rows[0], "name": "broken", "top1": "", "trouble": "diverged"})
-    bench_table.add(tmp_path, {"results.csv": rows, "curves.csv": epochs})
-    bench_table.append(tmp_path / "scores.csv", score_bench.COLUMNS, scores)
-    bench_table.append(tmp_path / "latency.csv", latency_bench.COLUMNS, timed)
-    (tmp_path / "specs.jsonl").write_text("\n".join(specs) + "\n")
-    return tmp_path
-
-
-def test_the_judge_reads_the_tables(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["bench_judge.py", "--folder", str(tables)])
-    judge.main()
-    rows = bench_table.read(tables / "judge-cifar10-full.csv")
-    found = {(row["proxy"], row["part"]): row for row in rows}
-    good = [found["naswot", part] for part in ("all pairs", "equal cost", "equal latency")]
-    assert [(row["tau"], row["pairs"], row["tuned"]) for row in good] == [
-        ("1.0000", "28", ""), ("1.0000", "28", "1.0000"), ("1.0000", "7", "")
-    ]  # fmt: skip
-    assert (good[0]["seconds"], good[0]["spearman"]) == ("0.5000", "1.0000")
-    assert found["top-1 after epoch 1", "all pairs"]["tau"] == "-1.0000"
-    assert (found["another seed", "all pairs"]["tau"], found["another seed", "all pairs"]["pairs"]) == ("1.0000", "6")
-    assert any(row["proxy"].startswith("best pair (z), no training: ") for row in rows)
-    assert any(row["proxy"].startswith("best triple (z), with training: ") for row in rows)
-    text = (tables / "judge-cifar10-full.md").read_text()
-    assert "12 networks, 8 of them in the half that is reported" in text
-    assert "its deviation between seeds: 0.07 points" in text  # 0.1 / √2
-    assert "over pairs at least 0.20 points apart" in text
-    assert "| **params as trained** | 1.00 (1.00 to 1.00) |" in text
-    assert (found["zen", "equal cost"]["tau"], found["zen", "equal cost"]["gain"]) == ("0.1429", "-0.8571")
-    assert found["zen", "all pairs"]["gain"] == ""
-
-
-def test_what_is_shipped_is_what_was_judged(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scores of the package alone; a summary of published accuracies counts where it has an interval."""
-    summary = ["set,way,networks,pairs,tau,tau_low,tau_high,mean_error", "same recipe,parameters,9,8,0.5,0.4,0.6,"]
-    summary += ["same recipe,multiply-adds,9,8,0.5,,,", "all,parameters,9,8,0.1,0.0,0.2,"]
-    (tables / "summary.csv").write_text("\n".join(summary) + "\n")
-    monkeypatch.setattr(sys, "argv", ["bench_judge.py", "--folder", str(tables)])
-    judge.main()
-    given = [
-        "--folder",
-        tables,
-        "--specs",
-        tables / "specs.jsonl",
-        "--summary",
-        tables / "summary.csv",
-        "--out",
-        tables,
-    ]
-    monkeypatch.setattr(sys, "argv", ["ship_bench.py", *map(str, given)])
-    ship_bench.main()
-    shipped = unpack((tables / "hybrid_bench.json.gz").read_bytes())
-    nets = bench_networks.load(STUDY / "specs.jsonl")[:12]
-    assert [one.name for one in shipped.networks] == sorted(net.name for net in nets)
-    first = next(one for one in shipped.networks if one.name == nets[0].name)
-    assert (first.top1, first.macs, first.latency_ms) == ((41.0, 41.1), 100, 1.0)
-    assert shipped.recipe == "3 epochs on 20,000 images of cifar10 at 32 px"
-    rows = read_table(tables / "correlations.csv")
-    assert {row.proxy for row in rows} == {"naswot", "zen", "short_train", "params"}
-    assert [(row.tau, row.low, row.pairs) for row in rows if row.proxy == "params"] == [(0.5, 0.4, 8)]
-    assert {row.source.rpartition(", ")[2] for row in rows} == {"studies/hybrid_bench", "studies/published"}
 
 
 @pytest.mark.slow
