@@ -29,7 +29,7 @@ from archlab.proxy import (
 )
 from archlab.proxy.passes import Subject
 from archlab.proxy.row import Proxy, ProxyScore
-from archlab.proxy.scoring import score_rows, score_side
+from archlab.proxy.scoring import Settings, score_rows, score_side
 from archlab.spec import ArchSpec
 
 __all__ = ["DEFAULT", "PROXIES", "Proxy", "ProxyScore", "Subject", "score", "score_side", "scores"]
@@ -287,7 +287,8 @@ def scores(
         ProxyError: When the network has no such score, and `on_skip` is None.
     """
     rows = [_row(name) for name in names]
-    return score_rows(rows, spec, resolution=resolution, batch_size=batch_size, seed=seed, data=data, on_skip=on_skip)
+    settings = Settings(resolution=resolution, batch_size=batch_size, seed=seed, data=data)
+    return score_rows(rows, spec, settings, on_skip)
 
 
 def _row(name: str) -> Proxy:

@@ -14,18 +14,18 @@ conserving synaptic flow", NeurIPS 2020, section 5.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as nnf
 from torch.overrides import TorchFunctionMode
 
 from archlab.proxy.look import joined
-from archlab.proxy.modes import as_batches, places, watched, weighted
+from archlab.proxy.modes import as_batches, only_differentiable, places, replaced, watched, weighted
 
 __all__ = ["Flow", "flow"]
 
@@ -50,6 +50,14 @@ class Flow:
     gradients: dict[str, Tensor]
     logarithm: float
 
+    @functools.cached_property
+    def saliency(self) -> dict[str, float]:
+        """Σ |θ| · ∂R/∂θ of each layer, to be multiplied likewise."""
+        return {
+            name: float(torch.dot(weight.double().flatten(), self.gradients[name].double().flatten()))
+            for name, weight in self.weights.items()
+        }
+
 
 class _Linear(TorchFunctionMode):
     """Lets norms and activations pass their input through."""
@@ -71,7 +79,8 @@ def flow(module: nn.Module, images_BCHW: Tensor) -> Flow:
     """
     cuts = places(module)
     dtype = torch.float32 if cuts else torch.float64
-    values, weights = _absolutes(module, dtype)
+    values = _absolutes(module, dtype)
+    weights = {name: layer.weight for name, layer in weighted(module)}
     logarithms: list[float] = []
 
     def rescale(layer: nn.Module, output: Tensor) -> Tensor:
@@ -82,20 +91,19 @@ def flow(module: nn.Module, images_BCHW: Tensor) -> Flow:
         return output / mean
 
     ones_BCHW = torch.ones_like(images_BCHW[:1], dtype=dtype)
-    with torch.enable_grad(), as_batches(module), watched(cuts, rescale), _Linear():
-        total = joined(functional_call(module, values, (ones_BCHW,))).sum()
-    found = torch.autograd.grad(total, list(weights.values()), allow_unused=True) if weights else ()
+    with replaced(values), only_differentiable(module, weights.values()), torch.enable_grad():
+        with as_batches(module), watched(cuts, rescale), _Linear():
+            total = joined(module(ones_BCHW)).sum()
+        found = torch.autograd.grad(total, list(weights.values()), allow_unused=True) if weights else ()
     gradients = {name: gradient for name, gradient in zip(weights, found, strict=True) if gradient is not None}
-    return Flow(
-        weights={name: weights[name].detach() for name in gradients}, gradients=gradients, logarithm=sum(logarithms)
-    )
+    absolutes = {name: values[weights[name]] for name in gradients}
+    return Flow(weights=absolutes, gradients=gradients, logarithm=sum(logarithms))
 
 
-def _absolutes(module: nn.Module, dtype: torch.dtype) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Values for all parameters, positive and biases 0, and those of convolutions and linear layers by layer."""
-    values: dict[str, Tensor] = {}
+def _absolutes(module: nn.Module, dtype: torch.dtype) -> dict[Tensor, Tensor]:
+    """Values for all parameters: positive, and biases 0."""
+    values: dict[Tensor, Tensor] = {}
     for name, parameter in module.named_parameters():
-        value = parameter.detach().to(dtype)
-        values[name] = torch.zeros_like(value) if name.endswith("bias") else value.abs()
-    weights = {name: values[f"{name}.weight" if name else "weight"].requires_grad_() for name, _ in weighted(module)}
-    return values, weights
+        value = parameter.detach()
+        values[parameter] = torch.zeros_like(value, dtype=dtype) if name.endswith("bias") else value.abs().to(dtype)
+    return values

@@ -5,6 +5,8 @@ Euclidean norms of the layers' gradients are added up over convolutions and line
 that sum; the gradient is the mean over two halves of the batch.
 """
 
+import torch
+
 from archlab.proxy.answer import log_of
 from archlab.proxy.passes import Subject
 
@@ -17,5 +19,7 @@ def grad_norm(subject: Subject) -> float:
     Raises:
         ProxyError: When no gradient arrives, or it is not finite.
     """
-    total = sum(float(gradient.double().norm()) for gradient in subject.learning.mean_gradients)
+    total = sum(
+        float(torch.linalg.vector_norm(gradient, dtype=torch.float64)) for gradient in subject.learning.mean_gradients
+    )
     return log_of(total, "grad_norm", "gradient")

@@ -8,6 +8,8 @@ sign, so it is no logarithm, and it grows with the scale of the loss.
 
 import math
 
+import torch
+
 from archlab.errors import ProxyError, four_parts
 from archlab.proxy.passes import Subject
 
@@ -23,7 +25,7 @@ def grasp(subject: Subject) -> float:
     found = subject.learning
     assert found.curvature is not None
     total = -sum(
-        float((weight.double() * product.double()).sum())
+        float(torch.dot(weight.double().flatten(), product.double().flatten()))
         for weight, product in zip(found.weights, found.curvature, strict=True)
     )
     if math.isfinite(total) and total != 0:

@@ -1,13 +1,14 @@
-"""The pass that learns: gradients of the cross entropy on two halves of the batch, and the curvature along them.
+"""The pass that learns: gradients of the cross entropy on parts of the batch, and the curvature along them.
 
-Two halves, because ZiCo compares the gradients of two mini-batches; the other scores take their mean. Norms of
-batches see one half at a time.
+Two halves unless asked otherwise, because ZiCo compares the gradients of two mini-batches; the other scores take their
+mean. Norms of batches see one part at a time.
 
 Legend of the shape suffixes: B images, C channels, K classes.
 """
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,62 +20,66 @@ from archlab.errors import ProxyError, four_parts
 from archlab.proxy.look import joined
 from archlab.proxy.modes import as_batches, only_differentiable, watched, weighted
 
-__all__ = ["Learning", "learn"]
+__all__ = ["HALVES", "Learning", "learn"]
 
 HALVES = 2
+"""Parts that a batch has if no other number is asked for."""
 
 
 @dataclasses.dataclass(kw_only=True)
 class Learning:
     """Gradients of the weights of convolutions and linear layers; an unused weight has gradient 0.
 
-    `gradients` holds one list over the layers per half; `channels` one list per half of (layer, `(B, C)`), the sums
-    over positions of each output times its gradient; `curvature` H·g per layer, where g is the mean gradient and H the
-    Hessian of the mean loss.
+    `gradients` holds one list over the layers per part, `mean_gradients` their means; `channels` one list per part of
+    (layer, `(B, C)`), the sums over positions of each output times its gradient; `curvature` H·g per layer, where g is
+    the mean gradient and H the Hessian of the mean loss.
     """
 
     names: list[str]
     weights: list[Tensor]
     gradients: list[list[Tensor]]
     channels: list[list[tuple[nn.Module, Tensor]]]
+    mean_gradients: list[Tensor]
     curvature: list[Tensor] | None
-
-    @functools.cached_property
-    def mean_gradients(self) -> list[Tensor]:
-        """Gradient of the mean loss, layer by layer."""
-        return [torch.stack(parts).mean(dim=0) for parts in zip(*self.gradients, strict=True)]
 
 
 def learn(
-    module: nn.Module, images_BCHW: Tensor, labels_B: Tensor | None, *, seed: int, reads: frozenset[str]
+    module: nn.Module,
+    images_BCHW: Tensor,
+    labels_B: Tensor | None,
+    *,
+    seed: int,
+    reads: frozenset[str],
+    parts: int = HALVES,
 ) -> Learning:
-    """Run both halves forward and backward, and twice backward where the curvature is read.
+    """Run all parts forward and backward, and twice backward where the curvature is read.
 
     Logits are the output; the last map's means over its positions where there is no classifier.
 
     Args:
         module: A network; whether its parameters want gradients is put back.
-        images_BCHW: At least four images.
+        images_BCHW: At least two images per part.
         labels_B: Classes of the images; None draws them.
         seed: Of the drawn classes.
         reads: `channels` keeps outputs of layers, `curvature` differentiates twice.
+        parts: Number of mini-batches.
 
     Raises:
         ProxyError: When there are too few images, or no weights.
     """
     layers = weighted(module)
-    if not layers or len(images_BCHW) < 2 * HALVES:
+    if not layers or len(images_BCHW) < 2 * parts:
         raise ProxyError(
             four_parts(
                 "there is nothing to learn from",
                 given=f"{len(layers)} layers with weights, {len(images_BCHW)} images",
-                allowed=f"at least one layer and {2 * HALVES} images",
+                allowed=f"at least one layer and {2 * parts} images",
                 do="show more images, or choose another --proxy",
             )
         )
     weights = [layer.weight for _, layer in layers]
     with torch.enable_grad(), as_batches(module), only_differentiable(module, weights):
-        return _learned(module, layers, images_BCHW, labels_B, seed, reads)
+        return _learned(module, layers, images_BCHW, labels_B, seed=seed, reads=reads, parts=parts)
 
 
 def _learned(
@@ -82,32 +87,40 @@ def _learned(
     layers: list[tuple[str, nn.Conv2d | nn.Linear]],
     images_BCHW: Tensor,
     labels_B: Tensor | None,
+    *,
     seed: int,
     reads: frozenset[str],
+    parts: int,
 ) -> Learning:
     weights: list[Tensor] = [layer.weight for _, layer in layers]
     gradients: list[list[Tensor]] = []
     channels: list[list[tuple[nn.Module, Tensor]]] = []
-    for part, half_BCHW in enumerate(images_BCHW.chunk(HALVES)):
+    for part, part_BCHW in enumerate(images_BCHW.chunk(parts)):
         sums: list[tuple[nn.Module, Tensor]] = []
         hooks: list[RemovableHandle] = []
         to_watch = [layer for _, layer in layers] if "channels" in reads else []
         with watched(to_watch, functools.partial(_sum_later, sums, hooks)):
-            logits_BK = _logits(module(half_BCHW))
+            logits_BK = _logits(module(part_BCHW))
         if labels_B is None:
             generator = torch.Generator().manual_seed(seed)
             labels_B = torch.randint(logits_BK.shape[1], (len(images_BCHW),), generator=generator)
-        loss = nnf.cross_entropy(logits_BK, labels_B.chunk(HALVES)[part])
-        gradients.append(_gradients(loss, weights, is_differentiable="curvature" in reads))
+        loss = nnf.cross_entropy(logits_BK, labels_B.chunk(parts)[part])
+        found = torch.autograd.grad(loss, weights, create_graph="curvature" in reads, allow_unused=True)
+        gradients.append(_filled(found, weights))
         channels.append(sums)
         for hook in hooks:  # going backward again, for the curvature, adds nothing
             hook.remove()
-    curvature = _curvature(weights, gradients) if "curvature" in reads else None
+    means = [
+        functools.reduce(torch.add, (gradient.detach() for gradient in one)) / parts
+        for one in zip(*gradients, strict=True)
+    ]
+    curvature = _curvature(weights, gradients, means) if "curvature" in reads else None
     return Learning(
         names=[name for name, _ in layers],
         weights=[weight.detach() for weight in weights],
-        gradients=[[gradient.detach() for gradient in half] for half in gradients],
+        gradients=[[gradient.detach() for gradient in part] for part in gradients],
         channels=channels,
+        mean_gradients=means,
         curvature=curvature,
     )
 
@@ -127,18 +140,21 @@ def _sum_later(
     hooks.append(output.register_hook(add))
 
 
-def _gradients(value: Tensor, by: list[Tensor], *, is_differentiable: bool = False) -> list[Tensor]:
-    found = torch.autograd.grad(value, by, create_graph=is_differentiable, allow_unused=True)
-    return [torch.zeros_like(x) if gradient is None else gradient for x, gradient in zip(by, found, strict=True)]
-
-
-def _curvature(weights: list[Tensor], gradients: list[list[Tensor]]) -> list[Tensor]:
-    """H·g: the gradient of gᵀ(θ)·g with the second g held fixed."""
-    means = [torch.stack(parts).mean(dim=0) for parts in zip(*gradients, strict=True)]
-    product = torch.stack([(mean.detach() * mean).sum() for mean in means]).sum()
-    if not product.requires_grad:
+def _curvature(weights: list[Tensor], gradients: list[list[Tensor]], means: list[Tensor]) -> list[Tensor]:
+    """H·g: the gradient of gᵀ(θ)·g with the second g held fixed, which is what arrives at every g(θ)."""
+    arriving = [mean / len(gradients) for mean in means]
+    found = [(g, mean) for part in gradients for g, mean in zip(part, arriving, strict=True) if g.requires_grad]
+    if not found:
         return [torch.zeros_like(weight) for weight in weights]
-    return _gradients(product, weights)
+    curved = torch.autograd.grad(
+        [g for g, _ in found], weights, grad_outputs=[mean for _, mean in found], allow_unused=True
+    )
+    return _filled(curved, weights)
+
+
+def _filled(found: Sequence[Tensor | None], by: list[Tensor]) -> list[Tensor]:
+    """Gradients by these tensors, 0 where they are unused."""
+    return [torch.zeros_like(x) if gradient is None else gradient for x, gradient in zip(by, found, strict=True)]
 
 
 def _logits(output: Any) -> Tensor:

@@ -1,21 +1,22 @@
 """The pass that looks: all images once through the untrained network, and what its activations and maps are like.
 
-Legend of the shape suffixes: B images, U units, C channels, H and W rows and columns, P positions.
+Legend of the shape suffixes: B images, U units, G maps of one shape, C channels, H and W rows and columns, P positions.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.nn import functional as nnf
+from torch.overrides import TorchFunctionMode
 
 from archlab.proxy.modes import as_batches, only_differentiable, places, watched
 
-__all__ = ["MAX_PATTERN_IMAGES", "Look", "joined", "look", "smallest_eigenvalue"]
+__all__ = ["MAX_PATTERN_IMAGES", "Look", "joined", "look", "smallest_eigenvalues"]
 
 MAX_PATTERN_IMAGES = 52
 """A unit's bits over the images are kept in one number; further images are not looked at."""
@@ -23,12 +24,13 @@ MAX_PATTERN_IMAGES = 52
 _TABLE_IMAGES = 18
 """Up to so many images, all patterns that can be fit in a table; sorting takes longer."""
 
-_aten = torch.ops.aten
-_ACTIVATIONS = frozenset(
-    {_aten.relu, _aten.relu_, _aten.gelu, _aten.hardswish, _aten.hardswish_, _aten.silu, _aten.silu_,
-     _aten.leaky_relu, _aten.hardtanh, _aten.hardtanh_}
+_ACTIVATIONS: frozenset[Callable[..., Any]] = frozenset(
+    {
+        nnf.relu, nnf.gelu, nnf.hardswish, nnf.silu, nnf.leaky_relu, nnf.relu6, nnf.hardtanh,
+        nnf.relu_, nnf.leaky_relu_, nnf.hardtanh_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_,
+    }
 )  # fmt: skip
-"""Operators whose input's sign is a bit; hardtanh is ReLU6."""
+"""Functions whose input's sign is a bit; the module ReLU6 calls hardtanh."""
 
 
 @dataclasses.dataclass
@@ -38,8 +40,8 @@ class Look:
     `shared_BB` counts the activation bits that two images share, of `bits` in all; `patterns` holds the distinct
     columns of bits that the images put on the units, as numbers; `lambdas` the smallest eigenvalue of each layer's
     correlation between channels, of the first image; `maps` the maps after entries and blocks, differentiable by each
-    other; `images_BCHW` and `output` are the graph's ends; `entropies` and `trainability` are
-    where the parts of az_nas keep what they worked out, `last` where `lambdas` keeps the last map.
+    other; `images_BCHW` and `output` are the graph's ends; `entropies` and `trainability` are where the parts of az_nas
+    keep what they worked out.
     """
 
     images_BCHW: Tensor
@@ -49,23 +51,25 @@ class Look:
     lambdas: list[float] = dataclasses.field(default_factory=list)
     maps: list[Tensor] = dataclasses.field(default_factory=list)
     output: Tensor | None = None
-    last: tuple[Tensor, float] | None = None
     entropies: list[float] | None = None
     trainability: float | None = None
 
 
-class _Signs(TorchDispatchMode):
-    """Shows the input of every activation, as `(B, U)` bits."""
+class _Signs(TorchFunctionMode):
+    """Shows the input of every activation, as `(B, U)` zeros and ones."""
 
     def __init__(self, batch: int, see: Callable[[Tensor], None]) -> None:
         super().__init__()
         self.batch, self.see = batch, see
 
-    def __torch_dispatch__(
+    def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func.overloadpacket in _ACTIVATIONS and args[0].shape[0] % self.batch == 0:
-            self.see(args[0].detach().reshape(self.batch, -1) > 0)
+        if func in _ACTIVATIONS:
+            entering = (args[0] if args else (kwargs or {})["input"]).detach()
+            if entering.shape[0] % self.batch == 0:
+                flat_BU = entering.reshape(self.batch, -1)
+                self.see(torch.gt(flat_BU, 0, out=torch.empty_like(flat_BU)))
         return func(*args, **(kwargs or {}))
 
 
@@ -79,6 +83,7 @@ def look(module: nn.Module, images_BCHW: Tensor, reads: frozenset[str]) -> Look:
     shown_BCHW = images_BCHW.detach().clone().requires_grad_(wants_graph)
     found = Look(images_BCHW=shown_BCHW, shared_BB=torch.zeros(batch, batch, dtype=torch.float64))
     patterns: list[Tensor] = []
+    first_images: list[Tensor] = []
     with ExitStack() as stack:
         stack.enter_context(as_batches(module))
         stack.enter_context(only_differentiable(module))
@@ -86,17 +91,17 @@ def look(module: nn.Module, images_BCHW: Tensor, reads: frozenset[str]) -> Look:
         if wants_graph:
             stack.enter_context(watched(places(module), lambda layer, output: found.maps.append(output)))
         if "layers" in reads:
-            stack.enter_context(watched(list(module.modules()), functools.partial(_correlate, found)))
+            stack.enter_context(watched(list(module.modules()), functools.partial(_keep, first_images)))
         if reads & {"kernel", "patterns"}:
             stack.enter_context(_Signs(batch, functools.partial(_note, found, patterns, reads)))
         found.output = joined(module(shown_BCHW.clone()))
+    found.lambdas.extend(smallest_eigenvalues(first_images))
     if patterns:
-        found.patterns = torch.unique(torch.cat(patterns))
+        found.patterns = _distinct(patterns, batch)
     return found
 
 
-def _note(found: Look, patterns: list[Tensor], reads: frozenset[str], bits_BU: Tensor) -> None:
-    ones_BU = bits_BU.float()
+def _note(found: Look, patterns: list[Tensor], reads: frozenset[str], ones_BU: Tensor) -> None:
     if "kernel" in reads:
         units = ones_BU.shape[1]
         both_BB = (ones_BU @ ones_BU.T).double()  # bits that both images have on
@@ -104,15 +109,13 @@ def _note(found: Look, patterns: list[Tensor], reads: frozenset[str], bits_BU: T
         found.shared_BB += units - own_B[:, None] - own_B[None, :] + 2 * both_BB
         found.bits += units
     if "patterns" in reads:
-        patterns.append(_pack(ones_BU))
+        _pack(patterns, ones_BU)
 
 
-def _correlate(found: Look, layer: nn.Module, output: Any) -> None:
-    if not isinstance(output, Tensor) or output.dim() not in (3, 4):
-        return
-    if not found.last or found.last[0] is not output:  # a container gives what its last layer gave
-        found.last = (output, smallest_eigenvalue(output.detach()[0]))
-    found.lambdas.append(found.last[1])
+def _keep(first_images: list[Tensor], layer: nn.Module, output: Any) -> None:
+    """Keep the first image's map as it is now; what comes next may work in place."""
+    if isinstance(output, Tensor) and output.dim() in (3, 4):
+        first_images.append(output.detach()[0].clone())
 
 
 def joined(output: Any) -> Tensor:
@@ -123,35 +126,56 @@ def joined(output: Any) -> Tensor:
     return output
 
 
-def _pack(ones_BU: Tensor) -> Tensor:
-    """Distinct columns of bits, each as one whole number, exact in float64 and up to 24 images in float32."""
+def _pack(patterns: list[Tensor], ones_BU: Tensor) -> None:
+    """Columns of bits, each as one whole number: entries of one table, or listed if there are too many images.
+
+    The numbers are exact in float64, and up to 24 images in float32.
+    """
     shown_BU = ones_BU[:MAX_PATTERN_IMAGES]
     is_short = len(shown_BU) <= _TABLE_IMAGES
     places_B = 2.0 ** torch.arange(len(shown_BU), dtype=torch.float32 if is_short else torch.float64)
     codes_U = places_B @ shown_BU.to(places_B.dtype)
     if not is_short:
-        return torch.unique(codes_U)
-    is_seen = torch.zeros(2 ** len(shown_BU), dtype=torch.bool)
-    is_seen[codes_U.long()] = True
-    return is_seen.nonzero().flatten().double()
+        patterns.append(torch.unique(codes_U))
+        return
+    if not patterns:
+        patterns.append(torch.zeros(2 ** len(shown_BU), dtype=torch.bool))
+    patterns[0][codes_U.int()] = True
 
 
-def smallest_eigenvalue(map_CHW: Tensor) -> float:
-    """Smallest eigenvalue of Pearson's correlation between the channels of one image's map.
+def _distinct(patterns: list[Tensor], batch: int) -> Tensor:
+    """The numbers that `_pack` has seen."""
+    if batch <= _TABLE_IMAGES:
+        return patterns[0].nonzero().flatten().double()
+    return torch.unique(torch.cat(patterns))
+
+
+def smallest_eigenvalues(maps: Sequence[Tensor]) -> list[float]:
+    """Smallest eigenvalue of Pearson's correlation between the channels of each map.
 
     It is 0 where there are as many channels as positions or more, or a channel is constant (its correlations count as
-    0, as in the paper's code). A map of two axes is positions by channels.
+    0, as in the paper's code). Maps of one shape go through together.
 
     Args:
-        map_CHW: `(C, H, W)`, or tokens `(P, C)`.
+        maps: `(C, H, W)`, or tokens `(P, C)`, of one image each.
     """
-    map_CP = map_CHW.flatten(1) if map_CHW.dim() == 3 else map_CHW.T
-    channels, positions = map_CP.shape
-    if channels >= positions or channels < 2:
-        return 0.0
-    centred_CP = map_CP - map_CP.mean(dim=1, keepdim=True)
-    norm_C1 = centred_CP.norm(dim=1, keepdim=True)
-    if bool((norm_C1 == 0).any()):
-        return 0.0
-    unit_CP = (centred_CP / norm_C1).double()
-    return float(torch.linalg.eigvalsh(unit_CP @ unit_CP.T)[0])
+    found = [0.0] * len(maps)
+    alike: dict[tuple[int, int], list[tuple[int, Tensor]]] = {}
+    for place, map_CHW in enumerate(maps):
+        map_CP = map_CHW.flatten(1) if map_CHW.dim() == 3 else map_CHW.T
+        channels, positions = map_CP.shape
+        if 2 <= channels < positions:
+            alike.setdefault((channels, positions), []).append((place, map_CP))
+    for group in alike.values():
+        values_G = _smallest_eigenvalues(torch.stack([map_CP for _, map_CP in group]))
+        for (place, _), value in zip(group, values_G.tolist(), strict=True):
+            found[place] = value
+    return found
+
+
+def _smallest_eigenvalues(maps_GCP: Tensor) -> Tensor:
+    centred_GCP = maps_GCP - maps_GCP.mean(dim=2, keepdim=True)
+    norm_GC1 = torch.linalg.vector_norm(centred_GCP, dim=2, keepdim=True)
+    unit_GCP = centred_GCP.div_(norm_GC1.clamp(min=torch.finfo(norm_GC1.dtype).tiny)).double()
+    values_G = torch.linalg.eigvalsh(unit_GCP @ unit_GCP.mT)[:, 0]
+    return torch.where((norm_GC1 == 0).any(dim=1).flatten(), 0.0, values_G)

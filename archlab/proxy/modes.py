@@ -1,7 +1,7 @@
 """How a network is run while it is scored, and where it can be looked at between its layers."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from archlab.model.attention import written_out
 
-__all__ = ["NORMS", "as_batches", "only_differentiable", "places", "watched", "weighted"]
+__all__ = ["NORMS", "as_batches", "only_differentiable", "places", "replaced", "watched", "weighted"]
 
 NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
@@ -21,12 +21,11 @@ _PLACE = re.compile(r"stages\.\d+\.(entry|blocks\.\d+)")
 @contextmanager
 def as_batches(module: nn.Module) -> Iterator[None]:
     """Evaluate, but let BatchNorm take its statistics from the batch and leave its running ones as they are."""
-    was_training = {layer: layer.training for layer in module.modules()}
-    tracked = [layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
-    module.eval()
-    for layer in module.modules():
-        if isinstance(layer, _BatchNorm):
-            layer.train()
+    layers = list(module.modules())
+    to_turn = [layer for layer in layers if layer.training != isinstance(layer, _BatchNorm)]
+    tracked = [layer for layer in layers if isinstance(layer, _BatchNorm) and layer.track_running_stats]
+    for layer in to_turn:
+        layer.training = not layer.training
     for layer in tracked:
         layer.track_running_stats = False
     try:
@@ -35,8 +34,8 @@ def as_batches(module: nn.Module) -> Iterator[None]:
     finally:
         for layer in tracked:
             layer.track_running_stats = True
-        for layer, mode in was_training.items():
-            layer.training = mode
+        for layer in to_turn:
+            layer.training = not layer.training
 
 
 @contextmanager
@@ -52,6 +51,19 @@ def only_differentiable(module: nn.Module, weights: Iterable[Tensor] = ()) -> It
     finally:
         for parameter, wanted in was_wanted.items():
             parameter.requires_grad_(wanted)
+
+
+@contextmanager
+def replaced(values: Mapping[Tensor, Tensor]) -> Iterator[None]:
+    """Let parameters have other values for a while, of another type too."""
+    own = {parameter: parameter.data for parameter in values}
+    for parameter, value in values.items():
+        parameter.data = value
+    try:
+        yield
+    finally:
+        for parameter, value in own.items():
+            parameter.data = value
 
 
 def places(module: nn.Module) -> list[nn.Module]:

@@ -8,12 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from archlab.model.layers import LayerNorm2d
 from archlab.proxy.look import joined
-from archlab.proxy.modes import NORMS, as_batches, places, watched, weighted
+from archlab.proxy.modes import NORMS, as_batches, places, replaced, watched, weighted
 
 __all__ = ["STEP", "Noise", "disturb"]
 
@@ -31,7 +30,7 @@ class Noise:
 
 
 @torch.no_grad()
-def disturb(module: nn.Module, images_BCHW: Tensor, seed: int) -> Noise:
+def disturb(module: nn.Module, images_BCHW: Tensor, seed: int, drawn: torch.Generator | None = None) -> Noise:
     """Run a network, with weights drawn from N(0, 1) for the while, on x and on x + 0.01 · ε, both Gaussian.
 
     Both run as one batch, so that norms of batches do the same to them.
@@ -40,14 +39,21 @@ def disturb(module: nn.Module, images_BCHW: Tensor, seed: int) -> Noise:
         module: A network; left as it is.
         images_BCHW: Only their shape is used, at most 4 of them.
         seed: Of weights and images.
+        drawn: Where the network's own He-normal weights were drawn from last, if they began at the seed: then they are
+            the same draws, and are scaled instead of drawn again.
     """
     generator = torch.Generator().manual_seed(seed)
-    drawn: dict[str, Tensor] = {}
-    for name, layer in weighted(module):
-        prefix = f"{name}." if name else ""
-        drawn[f"{prefix}weight"] = torch.empty_like(layer.weight).normal_(generator=generator)
+    if drawn is not None:
+        generator.set_state(drawn.get_state())
+    values: dict[Tensor, Tensor] = {}
+    for _, layer in weighted(module):
+        weight = layer.weight.detach()
+        if drawn is None:
+            values[layer.weight] = torch.empty_like(weight).normal_(generator=generator)
+        else:
+            values[layer.weight] = weight * (weight[0].numel() / 2) ** 0.5
         if layer.bias is not None:
-            drawn[f"{prefix}bias"] = torch.zeros_like(layer.bias)
+            values[layer.bias] = torch.zeros_like(layer.bias)
     shape = (min(len(images_BCHW), _IMAGES), *images_BCHW.shape[1:])
     x_BCHW, step_BCHW = (torch.randn(shape, generator=generator) for _ in range(2))
     both_BCHW = torch.cat([x_BCHW, x_BCHW + STEP * step_BCHW])
@@ -60,8 +66,8 @@ def disturb(module: nn.Module, images_BCHW: Tensor, seed: int) -> Noise:
         if isinstance(layer, NORMS)
     ]
     try:
-        with as_batches(module), watched(cuts[-1:], lambda layer, output: ends.append(output)):
-            output = joined(functional_call(module, drawn, (both_BCHW,)))
+        with replaced(values), as_batches(module), watched(cuts[-1:], lambda layer, output: ends.append(output)):
+            output = joined(module(both_BCHW))
     finally:
         for hook in hooks:
             hook.remove()

@@ -20,8 +20,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from archlab.cost.count import CostReport, count
+from archlab.cost.trace import trace
 from archlab.proxy.flow import Flow, flow
-from archlab.proxy.learning import Learning, learn
+from archlab.proxy.learning import HALVES, Learning, learn
 from archlab.proxy.look import Look, look
 from archlab.proxy.noise import Noise, disturb
 from archlab.spec import ArchSpec
@@ -54,6 +56,8 @@ class Subject:
         reads: What the scores to come will read; a subset of `READS`, all if left out.
         spec: The network's spec at its own resolution, where it has one.
         data: The user's images (``--data``), for scores that train.
+        parts: Mini-batches that the images are learnt from; ZiCo needs the two.
+        drawn: Where `subject.reinitialise` left off drawing the weights of this seed; spares `noise` drawing them.
     """
 
     def __init__(
@@ -66,10 +70,12 @@ class Subject:
         reads: Iterable[str] = READS,
         spec: ArchSpec | None = None,
         data: str | Path | None = None,
+        parts: int = HALVES,
+        drawn: torch.Generator | None = None,
     ) -> None:
         self._made, self.images_BCHW, self.seed = module, images_BCHW, seed
         self.reads, self.spec, self.data = frozenset(reads), spec, data
-        self._labels_B = labels_B
+        self._labels_B, self._parts, self._drawn = labels_B, parts, drawn
         assert self.reads <= READS.keys()
 
     @functools.cached_property
@@ -84,8 +90,9 @@ class Subject:
 
     @functools.cached_property
     def learning(self) -> Learning:
-        """Gradients of the cross entropy on both halves of the batch."""
-        return learn(self.module, self.images_BCHW, self._labels_B, seed=self.seed, reads=self.reads)
+        """Gradients of the cross entropy on the parts of the batch."""
+        shown, labels = self.images_BCHW, self._labels_B
+        return learn(self.module, shown, labels, seed=self.seed, reads=self.reads, parts=self._parts)
 
     @functools.cached_property
     def flow(self) -> Flow:
@@ -95,7 +102,12 @@ class Subject:
     @functools.cached_property
     def noise(self) -> Noise:
         """What a small change of a Gaussian input does to the last map."""
-        return disturb(self.module, self.images_BCHW, self.seed)
+        return disturb(self.module, self.images_BCHW, self.seed, self._drawn)
+
+    @functools.cached_property
+    def counts(self) -> CostReport:
+        """What one image of the side shown costs."""
+        return count(trace(self.module, resolution=self.images_BCHW.shape[-1]))
 
     def generator(self) -> torch.Generator:
         """A fresh source of random numbers, the same at every call."""

@@ -5,6 +5,7 @@ network's own side is added (see `Proxy.area_power`), so that a network made for
 Scoring uses one thread, so that a score does not depend on the number of cores.
 """
 
+import dataclasses
 import functools
 import math
 import time
@@ -21,9 +22,19 @@ from archlab.proxy.row import Proxy, ProxyScore
 from archlab.proxy.subject import fresh, images
 from archlab.spec import ArchSpec
 
-__all__ = ["score_rows", "score_side"]
+__all__ = ["Settings", "score_rows", "score_side"]
 
 _SIDE = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """How networks are scored; see `archlab.proxy.scores`."""
+
+    resolution: int | None = None
+    batch_size: int = 16
+    seed: int = 0
+    data: str | Path | None = None
 
 
 def score_side(spec: ArchSpec) -> int:
@@ -39,19 +50,15 @@ def score_side(spec: ArchSpec) -> int:
 def score_rows(
     rows: Sequence[Proxy],
     spec: ArchSpec,
-    *,
-    resolution: int | None = None,
-    batch_size: int = 16,
-    seed: int = 0,
-    data: str | Path | None = None,
-    on_skip: Callable[[str, ArchlabError], object] | None = None,
+    settings: Settings,
+    on_skip: Callable[[str, ArchlabError], object] | None,
 ) -> list[ProxyScore]:
     """Score a network by several rows; see `archlab.proxy.scores`, which looks them up by name.
 
     Raises:
         ProxyError: When the network has no such score, and `on_skip` is None.
     """
-    bench = _Bench(rows, spec, resolution, batch_size, seed, data)
+    bench = _Bench(rows, spec, settings)
     found = []
     for row in rows:
         try:
@@ -66,18 +73,10 @@ def score_rows(
 class _Bench:
     """A network laid out and built once, for all scores that are asked for."""
 
-    def __init__(
-        self,
-        rows: Sequence[Proxy],
-        spec: ArchSpec,
-        resolution: int | None,
-        batch_size: int,
-        seed: int,
-        data: str | Path | None,
-    ) -> None:
+    def __init__(self, rows: Sequence[Proxy], spec: ArchSpec, settings: Settings) -> None:
         self._reads = frozenset[str]().union(*(row.reads for row in rows))
-        self._spec, self._batch_size, self._seed, self._data = spec, batch_size, seed, data
-        self._side = resolution or score_side(spec)
+        self._spec, self._settings = spec, settings
+        self._side = settings.resolution or score_side(spec)
 
     @functools.cached_property
     def _layout(self) -> Subject:
@@ -87,17 +86,18 @@ class _Bench:
         return Subject(
             lambda: build(self._spec, device="meta"),
             nothing_1CHW,
-            seed=self._seed,
+            seed=self._settings.seed,
             reads=(),
             spec=self._spec,
-            data=self._data,
+            data=self._settings.data,
         )
 
     @functools.cached_property
     def _built(self) -> Subject:
-        module = fresh(self._spec.replace(resolution=self._side), self._seed)
-        shown_BCHW = images(self._batch_size, self._side, self._seed)
-        return Subject(module, shown_BCHW, seed=self._seed, reads=self._reads, spec=self._spec)
+        drawn = torch.Generator()
+        module = fresh(self._spec.replace(resolution=self._side), self._settings.seed, drawn)
+        shown_BCHW = images(self._settings.batch_size, self._side, self._settings.seed)
+        return Subject(module, shown_BCHW, seed=self._settings.seed, reads=self._reads, spec=self._spec, drawn=drawn)
 
     def score(self, row: Proxy) -> ProxyScore:
         started = time.perf_counter()
@@ -110,7 +110,7 @@ class _Bench:
         if not math.isfinite(value):
             raise self._refusal(row, value, "a finite score")
         if is_built:
-            value += row.area_power(self._batch_size) * 2 * math.log(self._spec.resolution / self._side)
+            value += row.area_power(self._settings.batch_size) * 2 * math.log(self._spec.resolution / self._side)
         return ProxyScore(proxy=row.name, score=value, seconds=time.perf_counter() - started)
 
     def _refusal(self, row: Proxy, given: object, allowed: str) -> ProxyError:

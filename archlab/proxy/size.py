@@ -9,13 +9,13 @@ from archlab.errors import ProxyError, four_parts
 from archlab.proxy.passes import Subject
 from archlab.spec import ArchSpec
 
-__all__ = ["log_activations", "log_macs", "log_macs_of_spec", "log_params"]
+__all__ = ["counted", "log_activations", "log_macs", "log_macs_of_spec", "log_params"]
 
 
 def log_params(subject: Subject) -> float:
     """Natural logarithm of the number of parameters."""
     if subject.spec is not None:
-        return _log(_counted(subject.spec).params, "parameters")
+        return _log(counted(subject.spec).params, "parameters")
     return _log(sum(parameter.numel() for parameter in subject.module.parameters()), "parameters")
 
 
@@ -33,19 +33,19 @@ def log_macs_of_spec(subject: Subject) -> float:
     """Natural logarithm of the multiply-adds at the resolution of the spec, whatever the side shown."""
     if subject.spec is None:
         return log_macs(subject)
-    return _log(_counted(subject.spec).macs, "multiply-adds")
+    return _log(counted(subject.spec).macs, "multiply-adds")
 
 
 def _report(subject: Subject) -> CostReport:
     side = subject.images_BCHW.shape[-1]
     if subject.spec is not None and subject.spec.resolution == side:
-        return _counted(subject.spec)
-    return count(trace(subject.module, resolution=side))
+        return counted(subject.spec)
+    return subject.counts
 
 
 @functools.lru_cache(maxsize=8)
-def _counted(spec: ArchSpec) -> CostReport:
-    """Several scores of one network ask for the same counts."""
+def counted(spec: ArchSpec) -> CostReport:
+    """Counts of a network at the resolution of its spec; several scores of one network ask for the same."""
     return count(trace(spec))
 
 

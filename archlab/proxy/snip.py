@@ -5,6 +5,8 @@ equation 4 without its normalisation; as a score: M. Abdelfattah et al., ICLR 20
 logarithm of the sum; the gradient is the mean over two halves of the batch.
 """
 
+import torch
+
 from archlab.proxy.answer import log_of
 from archlab.proxy.passes import Subject
 
@@ -19,7 +21,7 @@ def snip(subject: Subject) -> float:
     """
     found = subject.learning
     total = sum(
-        float((weight * gradient).abs().double().sum())
+        float((weight * gradient).abs_().sum(dtype=torch.float64))
         for weight, gradient in zip(found.weights, found.mean_gradients, strict=True)
     )
     return log_of(total, "snip", "connection sensitivity")

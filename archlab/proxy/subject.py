@@ -48,26 +48,31 @@ def images(count: int, side: int, seed: int) -> Tensor:
 
 
 @torch.no_grad()
-def fresh(spec: ArchSpec, seed: int) -> nn.Module:
-    """Build a network and initialise it with `reinitialise`; no weight is drawn twice."""
+def fresh(spec: ArchSpec, seed: int, drawn: torch.Generator | None = None) -> nn.Module:
+    """Build a network, for evaluation, and initialise it with `reinitialise`; no weight is drawn twice."""
     module = build(spec, device="meta").to_empty(device="cpu")
     generator = torch.Generator().manual_seed(seed)
     for layer in reversed(list(module.modules())):  # children first, as `build` does
         if isinstance(layer, Resettable) and not isinstance(layer, nn.Conv2d | nn.Linear):
             layer.reset(generator)
-    return reinitialise(module, seed)
+    return reinitialise(module.eval(), seed, drawn)
 
 
 @torch.no_grad()
-def reinitialise(module: nn.Module, seed: int) -> nn.Module:
+def reinitialise(module: nn.Module, seed: int, drawn: torch.Generator | None = None) -> nn.Module:
     """Initialise a network in place, alike for all families; see the module's docstring.
 
     A gate is a vector of parameters, outside of convolutions, linear layers and norms, that starts at one small
     constant (at most 0.1, layer scale is 1e-6). Position tables and temperatures keep the values they have.
 
+    Args:
+        module: The network.
+        seed: Of the weights.
+        drawn: Is seeded, and left where the last weight was drawn.
+
     Source: K. He et al., "Delving deep into rectifiers", 2015, equation 10 (deviation sqrt(2 / fan-in)).
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = (drawn or torch.Generator()).manual_seed(seed)
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             fan_in = layer.weight[0].numel()

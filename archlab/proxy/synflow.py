@@ -23,7 +23,7 @@ def synflow(subject: Subject) -> float:
         ProxyError: When nothing flows, or the flow is not finite.
     """
     found = subject.flow
-    total = sum(float((w.double() * found.gradients[name].double()).sum()) for name, w in found.weights.items())
+    total = math.fsum(found.saliency.values())
     if not (math.isfinite(total) and total > 0):
         raise ProxyError(
             four_parts(

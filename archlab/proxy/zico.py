@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from archlab.errors import ProxyError, four_parts
+from archlab.proxy.learning import HALVES
 from archlab.proxy.passes import Subject
 
 __all__ = ["zico"]
@@ -21,16 +22,17 @@ def zico(subject: Subject) -> float:
     Weights whose gradient is the same in all batches are left out, as in the paper's code.
 
     Raises:
-        ProxyError: When no gradient varies.
+        ProxyError: When no gradient varies, or there are not two batches.
     """
-    ratios = [_ratio(*halves) for halves in zip(*subject.learning.gradients, strict=True)]
+    batches = subject.learning.gradients
+    ratios = [_ratio(*halves) for halves in zip(*batches, strict=True)] if len(batches) == HALVES else []
     positive = [ratio for ratio in ratios if ratio > 0]
     if not positive:
         raise ProxyError(
             four_parts(
                 "zico found no gradient that differs between batches",
-                given=f"{len(ratios)} layers",
-                allowed="at least one",
+                given=f"{len(ratios)} layers, {len(batches)} batches",
+                allowed="at least one layer, and two batches",
                 do="choose another --proxy for this network",
             )
         )
@@ -39,6 +41,6 @@ def zico(subject: Subject) -> float:
 
 def _ratio(first: Tensor, second: Tensor) -> float:
     """Sum over a layer's weights of mean / deviation, which for two values is (|a| + |b|) / |a − b|."""
-    apart = (first - second).abs()
-    ratio = torch.where(apart > 0, (first.abs() + second.abs()) / apart, 0.0)
+    apart = (first - second).abs_()
+    ratio = first.abs().add_(second.abs()).div_(apart).masked_fill_(apart == 0, 0.0)
     return float(ratio.sum(dtype=torch.float64))

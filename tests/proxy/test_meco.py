@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from archlab.errors import ProxyError
-from archlab.proxy.look import smallest_eigenvalue
+from archlab.proxy.look import smallest_eigenvalues
 from archlab.proxy.meco import meco
 from archlab.proxy.passes import Subject
 
@@ -23,12 +23,17 @@ def test_layers_add_up() -> None:
 
 
 def test_tokens_are_maps_with_channels_last() -> None:
-    assert smallest_eigenvalue(MAP[0].flatten(1).T) == pytest.approx(0.5)
+    assert smallest_eigenvalues([MAP[0].flatten(1).T]) == pytest.approx([0.5])
 
 
 def test_constant_channels_and_too_many_channels_are_dependent() -> None:
-    assert smallest_eigenvalue(torch.ones(2, 2, 2)) == 0
-    assert smallest_eigenvalue(torch.randn(4, 2, 2)) == 0
+    assert smallest_eigenvalues([torch.ones(2, 2, 2), torch.randn(4, 2, 2)]) == [0, 0]
+
+
+def test_maps_of_one_shape_are_told_apart() -> None:
+    constant, other = torch.ones(2, 1, 3), torch.eye(2, 3).reshape(2, 1, 3)
+    maps = [constant, MAP[0], torch.zeros(3, 1, 2), other]
+    assert smallest_eigenvalues(maps) == pytest.approx([0, 0.5, 0, 0.5])
 
 
 def test_small_maps_have_no_score() -> None:

@@ -17,7 +17,9 @@ def test_mean_over_deviation() -> None:
     assert zico(regression()) == pytest.approx(math.log(8))
 
 
-def test_batches_that_agree_have_no_score() -> None:
-    subject = Subject(nn.Linear(2, 2), torch.ones(4, 2), labels_B=torch.zeros(4, dtype=torch.int64))
-    with pytest.raises(ProxyError, match=r"zico found no gradient that differs between batches; given: 1 layers; .*"):
+@pytest.mark.parametrize("parts", [1, 2])
+def test_without_two_batches_that_differ_there_is_no_score(parts: int) -> None:
+    net, labels = nn.Linear(2, 2), torch.zeros(4, dtype=torch.int64)
+    subject = Subject(net, torch.ones(4, 2), labels_B=labels, parts=parts)
+    with pytest.raises(ProxyError, match=r"zico found no gradient that differs between batches; given: \d layers, .*"):
         zico(subject)
