@@ -10,14 +10,12 @@ process with one thread; importing is not counted, whatever else a first call co
 import argparse
 import dataclasses
 import json
-import platform
 import sys
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 import torch
-from cpu_times import draw, header, line, summary
+from cpu_times import draw, header, line, measured, place, summary
 
 from archlab.cost.count import count
 from archlab.cost.crosscheck import run_fvcore
@@ -61,8 +59,7 @@ def main() -> int:
         "build": dataclasses.asdict(rows["fvcore's share: build"]),
         "ratio": ratio,
         "layers_walked": len(memo),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
+        **place(),
     }
     print(json.dumps(document))
     return 0
@@ -77,9 +74,9 @@ def _fvcore(spec: ArchSpec) -> int:
 def _timed(function: Callable[[ArchSpec], Result], specs: list[ArchSpec]) -> tuple[list[Result], list[float]]:
     results, times_ms = [], []
     for spec in specs:
-        start = time.process_time()
-        results.append(function(spec))
-        times_ms.append((time.process_time() - start) * 1e3)
+        result, time_ms = measured(lambda spec=spec: function(spec))  # type: ignore[misc]
+        results.append(result)
+        times_ms.append(time_ms)
     return results, times_ms
 
 

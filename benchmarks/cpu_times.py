@@ -1,13 +1,23 @@
-"""What the benchmarks share: distinct random networks, and CPU times per network in a row of a table."""
+"""What the benchmarks share: distinct random networks, CPU times in a row of a table, and where they were taken."""
 
 import dataclasses
+import os
+import platform
 import random
 import statistics
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import torch
+
+from archlab.device.catalog import device
 from archlab.space import SearchSpace
 from archlab.spec import ArchSpec
 
-__all__ = ["Times", "draw", "header", "line", "summary"]
+__all__ = ["Times", "draw", "header", "line", "measured", "place", "summary"]
+
+Result = TypeVar("Result")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,6 +39,23 @@ def draw(space: SearchSpace, networks: int, seed: int) -> list[ArchSpec]:
         spec = space.decode(space.sample(rng))
         specs[spec.digest] = spec
     return list(specs.values())
+
+
+def measured(call: Callable[[], Result]) -> tuple[Result, float]:
+    """What a call gives, and the CPU milliseconds that this process took for it."""
+    began = time.process_time()
+    result = call()
+    return result, (time.process_time() - began) * 1e3
+
+
+def place() -> dict[str, Any]:
+    """Where times are taken, for the document of a benchmark."""
+    return {
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "cpu": device("cpu").title,
+        "load": round(os.getloadavg()[0], 1),
+    }
 
 
 def summary(times_ms: list[float]) -> Times:

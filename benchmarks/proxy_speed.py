@@ -1,9 +1,9 @@
 """What does a score cost? CPU seconds per network of every training-free score alone, and of all together.
 
-Each of three networks is scored as a search does it (16 generated images of 64 pixels, one thread; building and
-initialising included), by each score alone and by all at once, in turns; the numbers are medians over the repeats. All
-together share their passes: the last lines compare that with the dearest score alone and with the sum. CPU times of
-this process hardly move with other work on the machine. Run it as
+Each of three networks is scored as a search does it (16 generated images of 64 pixels, one thread; building,
+initialising and counting included), by each score alone and by all at once, in turns; the numbers are medians over the
+repeats. All together share their passes: the last lines compare that with the dearest score alone and with the sum.
+CPU times of this process hardly move with other work on the machine. Run it as
 
     python benchmarks/proxy_speed.py [--repeats 3] [--models NAME ...] > FILE
 
@@ -13,18 +13,16 @@ together cost more than 1.5 times the dearest.
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 
 import torch
+from cpu_times import measured, place
 
-from archlab.device.catalog import device
 from archlab.families import published
 from archlab.proxy import PROXIES, scores
+from archlab.proxy.size import counted
 from archlab.spec import ArchSpec
 
 __all__ = ["main"]
@@ -56,10 +54,7 @@ def main() -> int:
         "seconds": seconds,
         "ratios": ratios,
         "repeats": options.repeats,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "cpu": device("cpu").title,
-        "load": round(os.getloadavg()[0], 1),
+        **place(),
     }
     print(json.dumps(document))
     return 0 if max(ratios.values()) <= LIMIT else 1
@@ -72,9 +67,9 @@ def timed(spec: ArchSpec, names: Sequence[str], repeats: int) -> dict[str, float
     scores(names, spec)
     for _ in range(repeats):
         for name, together in asked.items():
-            began = time.process_time()
-            scores(together, spec)
-            found[name].append(time.process_time() - began)
+            counted.cache_clear()  # what an earlier run has counted
+            _, time_ms = measured(lambda together=together: scores(together, spec))  # type: ignore[misc]
+            found[name].append(time_ms / 1e3)
     return {name: statistics.median(times) for name, times in found.items()}
 
 

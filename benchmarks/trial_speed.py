@@ -14,11 +14,8 @@ The run of 100 networks that is committed beside this file, `trial_speed.txt`, s
 import argparse
 import dataclasses
 import json
-import os
-import platform
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +24,7 @@ from unittest import mock
 import numpy as np
 import onnxruntime
 import torch
-from cpu_times import Times, draw, header, line, summary
+from cpu_times import Times, draw, header, line, measured, place, summary
 
 from archlab.cost.count import count
 from archlab.cost.trace import trace
@@ -60,9 +57,8 @@ class Clock:
 
     def time(self, name: str, call: Callable[[], Result]) -> Result:
         """Call and note how long it took."""
-        began = time.process_time()
-        result = call()
-        self.times_ms.setdefault(name, []).append((time.process_time() - began) * 1e3)
+        result, time_ms = measured(call)
+        self.times_ms.setdefault(name, []).append(time_ms)
         return result
 
     def rows(self) -> dict[str, Times]:
@@ -97,11 +93,8 @@ def main() -> int:
         "trials": {name: dataclasses.asdict(row) for name, row in trials.items()},
         "ratio": ratio,
         "difference": difference,
-        "torch": torch.__version__,
         "onnxruntime": onnxruntime.__version__,
-        "python": platform.python_version(),
-        "cpu": device("cpu").title,
-        "load": round(os.getloadavg()[0], 1),
+        **place(),
     }
     print(json.dumps(document))
     return 0 if difference < 1e-4 else 1
@@ -110,19 +103,19 @@ def main() -> int:
 def _steps(spec: ArchSpec, clock: Clock) -> float:
     """Time every step on one network; how far the outputs of the two files are apart, as a share of the largest."""
     shape = (1, 3, spec.resolution, spec.resolution)
-    place, run = device("cpu"), RunSpec()
+    cpu, run = device("cpu"), RunSpec()
     clock.time("count", lambda: count(trace(spec)))
     module = clock.time("build", lambda: build(spec))
     folded = clock.time("fold", lambda: deploy(module))
     data = clock.time("onnx", lambda: to_onnx(folded, shape))
     older = clock.time("onnx by torch", lambda: trace_onnx(folded, shape, torch.float32, OPSET))
     clock.time("hash", lambda: graph_hash(data))
-    clock.time("fingerprint", lambda: OrtBackend().fingerprint(place))
+    clock.time("fingerprint", lambda: OrtBackend().fingerprint(cpu))
     workload = Workload(module=folded, onnx=data, input_shape=shape)
-    handle = clock.time("session", lambda: OrtBackend().prepare(workload, place, run))
+    handle = clock.time("session", lambda: OrtBackend().prepare(workload, cpu, run))
     clock.time("first run", lambda: handle.run(1))
     clock.time("score", lambda: score("naswot_params", spec))
-    other = OrtBackend().prepare(dataclasses.replace(workload, onnx=older), place, run)
+    other = OrtBackend().prepare(dataclasses.replace(workload, onnx=older), cpu, run)
     ours, theirs = handle.outputs()[0], other.outputs()[0]
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
 
@@ -133,10 +126,9 @@ def _trials(specs: list[ArchSpec], space: str) -> dict[str, Times]:
     running_ms, beside = [0.0], witness.handle()
 
     def run(handle: OrtHandle, runs: int, of: Callable[[OrtHandle, int], Samples] = OrtHandle.run) -> Samples:
-        began = time.process_time()
-        samples = of(handle, runs)
+        samples, time_ms = measured(lambda: of(handle, runs))
         if handle is not beside:
-            running_ms[0] += (time.process_time() - began) * 1e3
+            running_ms[0] += time_ms
         return samples
 
     clock = Clock()
