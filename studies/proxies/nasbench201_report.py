@@ -16,19 +16,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from nasbench201 import AZ_IMAGES, FILES, IMAGES, SHIFT, bench_folder
-from scipy.stats import kendalltau, rankdata
+from scipy.stats import kendalltau
 
 from archlab.figures.lines import Line, LinePoint, draw_lines
 from archlab.files import write_text
+from archlab.proxy import ranking
 from archlab.proxy.az_nas import PARTS, assemble
+from archlab.proxy.ranking import Floats
 
 __all__ = ["main"]
 
 HERE = Path(__file__).parent
-Floats = npt.NDArray[np.float64]
 PUBLISHED = {
     "naswot": "nwot",
     "jacob_cov": "jacov",
@@ -124,42 +124,43 @@ def filled(values: Floats, name: str) -> Floats:
 
 def row(name: str, values: Floats, accuracy: Floats, published: Floats | None, missing: int) -> Row:
     """All figures of one score."""
-    rng = np.random.default_rng(0)
-    draws = [rng.integers(len(values), size=len(values)) for _ in range(DRAWS)]
+    places = np.arange(len(values))
+    draws = [np.repeat(places, times) for times in ranking.again(len(values), number=DRAWS).astype(np.intp)]
     sampled = np.array([spearman(values[draw], accuracy[draw]) for draw in draws])
-    low, high = np.percentile(sampled, [2.5, 97.5])
-    taus = [kendall(values[draw], accuracy[draw]) for draw in draws[:TAU_DRAWS]]
-    tau_low, tau_high = np.percentile(taus, [2.5, 97.5])
+    low, high = ranking.interval(sampled)
+    tau_low, tau_high = ranking.interval(
+        np.array([kendall(values[draw], accuracy[draw]) for draw in draws[:TAU_DRAWS]])
+    )
     ours = spearman(values, accuracy)
     found = Row(
         proxy=name,
         networks=len(values),
         missing=missing,
         spearman=ours,
-        spearman_low=float(low),
-        spearman_high=float(high),
+        spearman_low=low,
+        spearman_high=high,
         kendall=kendall(values, accuracy),
-        kendall_low=float(tau_low),
-        kendall_high=float(tau_high),
+        kendall_low=tau_low,
+        kendall_high=tau_high,
     )
     if published is None:
         return found
     theirs = spearman(published, accuracy)
     gaps = sampled - np.array([spearman(published[draw], accuracy[draw]) for draw in draws])
-    gap_low, gap_high = np.percentile(gaps, [2.5, 97.5])
+    gap_low, gap_high = ranking.interval(gaps)
     return dataclasses.replace(
         found,
         published=theirs,
         difference=ours - theirs,
-        difference_low=float(gap_low),
-        difference_high=float(gap_high),
+        difference_low=gap_low,
+        difference_high=gap_high,
         agreement=spearman(values, published),
     )
 
 
 def spearman(one: Floats, other: Floats) -> float:
     """Spearman's rank correlation."""
-    return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
+    return ranking.spearman(one, other, times_RN=np.zeros((0, len(one)))).value
 
 
 def kendall(one: Floats, other: Floats) -> float:
