@@ -139,7 +139,10 @@ def spectral_norm(back_BCHW: Tensor, sign_BCHW: Tensor) -> float:
     elif rows != wanted:
         back_BCHW = nnf.adaptive_avg_pool2d(back_BCHW, (wanted[0], wanted[1]))
     back_CN, sign_CN = (x.transpose(0, 1).flatten(1) for x in (back_BCHW, sign_BCHW))
-    matrix = back_CN @ sign_CN.T / sign_CN.shape[1]
+    places = sign_CN.shape[1]
+    if places < len(sign_CN):  # a smaller factor of the same singular values, by rotating the gradient out
+        sign_CN = torch.linalg.qr(sign_CN, mode="r").R
+    matrix = back_CN @ sign_CN.T / places
     gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
     return math.sqrt(max(0.0, float(torch.linalg.eigvalsh(gram)[-1])))
 

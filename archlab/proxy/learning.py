@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
-from torch.utils.hooks import RemovableHandle
 
 from archlab.errors import ProxyError, four_parts
 from archlab.proxy.look import joined
@@ -96,20 +95,18 @@ def _learned(
     gradients: list[list[Tensor]] = []
     channels: list[list[tuple[nn.Module, Tensor]]] = []
     for part, part_BCHW in enumerate(images_BCHW.chunk(parts)):
-        sums: list[tuple[nn.Module, Tensor]] = []
-        hooks: list[RemovableHandle] = []
+        outputs: list[tuple[nn.Module, Tensor]] = []
         to_watch = [layer for _, layer in layers] if "channels" in reads else []
-        with watched(to_watch, functools.partial(_sum_later, sums, hooks)):
+        with watched(to_watch, lambda layer, output, kept=outputs: kept.append((layer, output))):  # type: ignore[misc]
             logits_BK = _logits(module(part_BCHW))
         if labels_B is None:
             generator = torch.Generator().manual_seed(seed)
             labels_B = torch.randint(logits_BK.shape[1], (len(images_BCHW),), generator=generator)
         loss = nnf.cross_entropy(logits_BK, labels_B.chunk(parts)[part])
-        found = torch.autograd.grad(loss, weights, create_graph="curvature" in reads, allow_unused=True)
-        gradients.append(_filled(found, weights))
-        channels.append(sums)
-        for hook in hooks:  # going backward again, for the curvature, adds nothing
-            hook.remove()
+        by = [*weights, *(output for _, output in outputs)]
+        found = torch.autograd.grad(loss, by, create_graph="curvature" in reads, allow_unused=True)
+        gradients.append(_filled(found[: len(weights)], weights))
+        channels.append(_channel_sums(outputs, found[len(weights) :]))
     means = [
         functools.reduce(torch.add, (gradient.detach() for gradient in one)) / parts
         for one in zip(*gradients, strict=True)
@@ -125,19 +122,18 @@ def _learned(
     )
 
 
-def _sum_later(
-    sums: list[tuple[nn.Module, Tensor]], hooks: list[RemovableHandle], layer: nn.Module, output: Tensor
-) -> None:
-    """Once the gradient of an output is there, add their product up over positions; a linear layer's C is last."""
-    values = output.detach()
-
-    def add(gradient: Tensor) -> None:
-        product = values * gradient.detach()
-        if isinstance(layer, nn.Linear):
-            product = product.movedim(-1, 1)
-        sums.append((layer, product.flatten(2).sum(dim=2) if product.dim() > 2 else product))
-
-    hooks.append(output.register_hook(add))
+@torch.no_grad()
+def _channel_sums(
+    outputs: list[tuple[nn.Module, Tensor]], gradients: Sequence[Tensor | None]
+) -> list[tuple[nn.Module, Tensor]]:
+    """Each output times its gradient, added up over positions; a linear layer's C is last."""
+    sums = []
+    for (layer, output), gradient in zip(outputs, gradients, strict=True):
+        if gradient is not None:
+            product, channel = output * gradient, -1 if isinstance(layer, nn.Linear) else 1
+            positions = [axis for axis in range(1, product.dim()) if axis != channel % product.dim()]
+            sums.append((layer, product.sum(dim=positions) if positions else product))
+    return sums
 
 
 def _curvature(weights: list[Tensor], gradients: list[list[Tensor]], means: list[Tensor]) -> list[Tensor]:

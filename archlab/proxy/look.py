@@ -91,7 +91,7 @@ def look(module: nn.Module, images_BCHW: Tensor, reads: frozenset[str]) -> Look:
         if wants_graph:
             stack.enter_context(watched(places(module), lambda layer, output: found.maps.append(output)))
         if "layers" in reads:
-            stack.enter_context(watched(list(module.modules()), functools.partial(_keep, first_images)))
+            stack.enter_context(watched(list(module.modules()), functools.partial(_keep, first_images, [])))
         if reads & {"kernel", "patterns"}:
             stack.enter_context(_Signs(batch, functools.partial(_note, found, patterns, reads)))
         found.output = joined(module(shown_BCHW.clone()))
@@ -112,10 +112,12 @@ def _note(found: Look, patterns: list[Tensor], reads: frozenset[str], ones_BU: T
         _pack(patterns, ones_BU)
 
 
-def _keep(first_images: list[Tensor], layer: nn.Module, output: Any) -> None:
-    """Keep the first image's map as it is now; what comes next may work in place."""
+def _keep(first_images: list[Tensor], last: list[Tensor], layer: nn.Module, output: Any) -> None:
+    """Keep the first image's map as it is now; a container gives what its last layer gave, and that is kept again."""
     if isinstance(output, Tensor) and output.dim() in (3, 4):
-        first_images.append(output.detach()[0].clone())
+        is_again = bool(last) and last[0] is output
+        first_images.append(first_images[-1] if is_again else output.detach()[0].clone())  # the next may work in place
+        last[:] = [output]
 
 
 def joined(output: Any) -> Tensor:
@@ -154,23 +156,22 @@ def smallest_eigenvalues(maps: Sequence[Tensor]) -> list[float]:
     """Smallest eigenvalue of Pearson's correlation between the channels of each map.
 
     It is 0 where there are as many channels as positions or more, or a channel is constant (its correlations count as
-    0, as in the paper's code). Maps of one shape go through together.
+    0, as in the paper's code). Maps of one shape go through together, the same one once.
 
     Args:
         maps: `(C, H, W)`, or tokens `(P, C)`, of one image each.
     """
-    found = [0.0] * len(maps)
-    alike: dict[tuple[int, int], list[tuple[int, Tensor]]] = {}
-    for place, map_CHW in enumerate(maps):
+    found: dict[int, float] = {}
+    alike: dict[tuple[int, int], dict[int, Tensor]] = {}
+    for map_CHW in maps:
         map_CP = map_CHW.flatten(1) if map_CHW.dim() == 3 else map_CHW.T
         channels, positions = map_CP.shape
         if 2 <= channels < positions:
-            alike.setdefault((channels, positions), []).append((place, map_CP))
+            alike.setdefault((channels, positions), {})[id(map_CHW)] = map_CP
     for group in alike.values():
-        values_G = _smallest_eigenvalues(torch.stack([map_CP for _, map_CP in group]))
-        for (place, _), value in zip(group, values_G.tolist(), strict=True):
-            found[place] = value
-    return found
+        values_G = _smallest_eigenvalues(torch.stack(list(group.values())))
+        found.update(zip(group, values_G.tolist(), strict=True))
+    return [found.get(id(map_CHW), 0.0) for map_CHW in maps]
 
 
 def _smallest_eigenvalues(maps_GCP: Tensor) -> Tensor:

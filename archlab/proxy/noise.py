@@ -78,7 +78,7 @@ def disturb(module: nn.Module, images_BCHW: Tensor, seed: int, drawn: torch.Gene
 def _variance(layer: Any, x: Tensor) -> float:
     """Mean of the variances by which a norm divides."""
     if isinstance(layer, _BatchNorm):
-        return float(x.transpose(0, 1).flatten(1).var(dim=1, correction=0).mean())
+        return float(torch.var(x, dim=[axis for axis in range(x.dim()) if axis != 1], correction=0).mean())
     if isinstance(layer, nn.GroupNorm):
         return float(x.reshape(len(x), layer.num_groups, -1).var(dim=2, correction=0).mean())
     assert isinstance(layer, nn.LayerNorm)

@@ -40,7 +40,9 @@ def zico(subject: Subject) -> float:
 
 
 def _ratio(first: Tensor, second: Tensor) -> float:
-    """Sum over a layer's weights of mean / deviation, which for two values is (|a| + |b|) / |a − b|."""
-    apart = (first - second).abs_()
-    ratio = first.abs().add_(second.abs()).div_(apart).masked_fill_(apart == 0, 0.0)
+    """Sum over a layer's weights of mean / deviation, which for two values is (|a| + |b|) / |a − b|.
+
+    That is |a + b| / |a − b|, or 1 where the signs differ.
+    """
+    ratio = (first + second).div_(first - second).abs_().clamp_(min=1).nan_to_num_(nan=0.0, posinf=0.0)
     return float(ratio.sum(dtype=torch.float64))
