@@ -4,7 +4,8 @@ Convention. Everything is read off the op trace of one image, so that a spec and
 alike; views and what no input reaches are left out. A level is how often the side of the map was halved: 1 for half the
 input's side or more, 5 for a thirty-second or less. An operator on tokens has the side of a square with as many tokens;
 one on a single position (squeeze-excitation, classifier) has no level. Attention counts by its multiply-adds and its
-softmax, so that fused and spelled-out attention differ in no more than `attentions` and `log_spatial`.
+softmax, so that fused and spelled-out attention differ in no more than `attentions` and `log_spatial`. `scaled` is what
+is multiplied by a parameter (the layer scale of a residual branch), `multiplied` by another map.
 """
 
 import dataclasses
@@ -24,6 +25,7 @@ _LEVELS = 5
 _MIXERS = ("pointwise", "dense", "grouped", "depthwise", "attention")
 _ACTIVATIONS = ("relu", "gelu", "silu", "hardswish", "other")
 _NORMS = {"native_batch_norm": "batch", "native_layer_norm": "layer", "native_group_norm": "group"}
+_OTHERS = ("multiplied", "scaled", "joined")
 _WEIGHTED = ("conv", "depthwise", "linear")
 
 
@@ -61,6 +63,7 @@ class _Sums:
     attentions: int = 0
     residuals: int = 0
     pools: int = 0
+    norms: int = 0
 
 
 def described(trace: OpTrace) -> Floats:
@@ -81,7 +84,7 @@ def _summed(trace: OpTrace) -> _Sums:
         side=int(trace.resolution or 0),
         levels=[_Level() for _ in range(_LEVELS)],
         macs=dict.fromkeys(_MIXERS, 0.0),
-        elems=dict.fromkeys((*_ACTIVATIONS, *_NORMS.values(), "multiplied", "joined"), 0.0),
+        elems=dict.fromkeys((*_ACTIVATIONS, *_NORMS.values(), *_OTHERS), 0.0),
     )
     for row in trace.rows:
         if row.kind != "view" and not row.is_constant:
@@ -161,12 +164,15 @@ def _add_light(sums: _Sums, row: OpRow) -> None:
     elems, is_map = math.prod(shape), _is_map(shape)
     is_binary = is_map and len(row.sources) == 2 and row.inputs[0] == row.inputs[1]
     if row.op in _NORMS:
+        sums.norms += 1
         sums.elems[_NORMS[row.op]] += elems
     elif row.op == "add" and is_binary:
         sums.residuals += 1
         sums.levels[sums.level - 1].streams.append(shape[1] if len(shape) == 4 else shape[-1])
     elif row.op == "mul" and is_binary:
         sums.elems["multiplied"] += elems
+    elif row.op == "mul" and row.params:
+        sums.elems["scaled"] += elems
     elif row.op == "cat" and is_map:
         sums.elems["joined"] += elems
 
@@ -229,6 +235,7 @@ def _parts(sums: _Sums, layers: int) -> Iterator[tuple[str, float]]:
     yield "elems_activation", sum(sums.elems[name] for name in _ACTIVATIONS) / written
     yield "gates", sums.gates / layers
     yield "pools", sums.pools / layers
+    yield "norms", sums.norms / layers
     yield "attentions", sums.attentions / layers
     yield "has_attention", float(sums.macs["attention"] > 0)
     yield "residuals", sums.residuals / layers

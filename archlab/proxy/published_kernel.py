@@ -12,6 +12,7 @@ Legend of the shape suffixes: N known networks, M asked networks, D columns, G g
 """
 
 import dataclasses
+import math
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ __all__ = [
     "GROUPS",
     "RECIPE",
     "SETTINGS",
+    "USUAL_NUMBERS",
     "Posterior",
     "covariance",
     "group_of",
@@ -31,6 +33,9 @@ __all__ = [
 ]
 
 RECIPE = ("strength", "log_epochs", "is_taught", "is_self_supervised")
+USUAL_NUMBERS = (3.0, math.log(300), 0.0, 0.0)
+"""The recipe that networks are compared at, by `RECIPE`: `published.USUAL`."""
+
 COLUMNS = (*NAMES, *RECIPE)
 """What a network is described by: `NAMES` of the network, then how it was trained."""
 
@@ -47,7 +52,7 @@ _GROUPS = {
     ),
     "light": (
         "elems_relu", "elems_gelu", "elems_silu", "elems_hardswish", "elems_other", "elems_batch", "elems_layer",
-        "elems_group", "elems_activation",
+        "elems_group", "elems_scaled", "elems_activation", "norms",
     ),
     "stem": ("stem_kernel", "stem_stride", "log_stem_width"),
     "levels": tuple(name for name in NAMES if name[-1].isdigit() or name.startswith("level_")),

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Trees"]
+__all__ = ["NO_TREES", "Trees"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,3 +37,16 @@ class Trees:
             nodes = np.where(inner, np.where(goes_left, self.left[nodes], self.right[nodes]), nodes)
         result: npt.NDArray[np.float64] = self.start + self.value[nodes].sum(axis=1)
         return result
+
+
+_NONE = np.empty(0, np.int32)
+NO_TREES = Trees(
+    first=_NONE,
+    column=_NONE.astype(np.int16),
+    threshold=np.empty(0),
+    left=_NONE,
+    right=_NONE,
+    value=np.empty(0),
+    start=0.0,
+)
+"""Predicts 0."""

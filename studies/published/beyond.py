@@ -8,12 +8,13 @@ out, only sizes. Writes `beyond.csv`.
 
 import argparse
 import csv
+import dataclasses
 import io
 from pathlib import Path
 
 import numpy as np
 from judge import reference
-from published_learning import codes, learn, leftover
+from published_learning import codes, learn
 from published_networks import networks, table
 
 from archlab.files import write_text
@@ -35,16 +36,16 @@ def main() -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = ["out", "networks", "is_extrapolated", "mean_error", "bias", "in_interval", "in_ordinary_interval"]
+    names.append("median_width")
     writer.writerow(names)
     for name, out in (("smallest tenth", macs <= low), ("largest tenth", macs >= high)):
         learnt = learn(full[~out], family[~out], top1[~out])
-        predicted, deviation, strange = learnt.predict(full[out])
-        is_beyond = ((full[out] < learnt.low_D) | (full[out] > learnt.high_D)).any(axis=1)
-        is_odd = is_beyond | (strange > learnt.limit)
-        missed = np.abs(leftover(predicted) - leftover(top1[out])) / (deviation * learnt.stretch)
-        held, plain = (missed <= np.where(is_odd, learnt.wide, 1)).mean(), (missed <= 1).mean()
-        error = predicted - top1[out]
-        values = [is_odd.mean(), np.abs(error).mean(), error.mean(), held, plain]
+        answer = learnt.answer(full[out])
+        ordinary = dataclasses.replace(learnt, wide=1.0, below=0.0, above=0.0).answer(full[out])
+        held, plain = (((one.low <= top1[out]) & (top1[out] <= one.high)).mean() for one in (answer, ordinary))
+        error = answer.top1 - top1[out]
+        width = np.median(answer.high - answer.low)
+        values = [answer.is_extrapolated.mean(), np.abs(error).mean(), error.mean(), held, plain, width]
         writer.writerow([name, int(out.sum()), *(f"{value:.3f}" for value in values)])
     write_text(HERE / "beyond.csv", text.getvalue())
 

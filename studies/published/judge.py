@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from published_learning import codes, families_out, grow, learn, leftover
+from published_learning import codes, families_out, grow, halves, learn, settings_for
 from published_networks import Network, networks, table
 
 from archlab.files import write_text
+from archlab.proxy.published_data import at_usual
 
 HERE = Path(__file__).parent
 RECIPE_COLUMNS = 4
-USUAL = (3.0, float(np.log(300)), 0.0, 0.0)
 
 Floats = npt.NDArray[np.float64]
 
@@ -64,8 +64,7 @@ def judged(found: list[Network], folds: int, seed: int) -> dict[str, Floats]:
     """Predictions of every network by what has not seen its family, by way."""
     top1, family = np.array([one.top1 for one in found]), codes([one.family for one in found])
     full = table(found)
-    plain = full.copy()
-    plain[:, -RECIPE_COLUMNS:] = USUAL
+    plain = at_usual(full)
     counts = np.array([one.counts for one in found])
     counts_recipe = np.column_stack([counts, full[:, -RECIPE_COLUMNS:]])
     names = ("fold", "published", "low", "high", "is_extrapolated", "smooth", "trees", "usual", "unknown")
@@ -89,17 +88,14 @@ def _published(
 ) -> None:
     """Fill in one fold: with the recipe known, asked for the usual one, and with no recipe ever known."""
     learnt = learn(full[~out], family[~out], top1[~out])
-    predicted, deviation, strange = learnt.predict(full[out])
-    is_beyond = ((full[out] < learnt.low_D) | (full[out] > learnt.high_D)).any(axis=1)
-    is_odd = is_beyond | (strange > learnt.limit)
-    half = deviation * learnt.stretch * np.where(is_odd, learnt.wide, 1)
-    centre = leftover(predicted)
-    ways["published"][out], ways["is_extrapolated"][out] = predicted, is_odd
-    ways["low"][out], ways["high"][out] = 100 - np.exp(-(centre - half)), 100 - np.exp(-(centre + half))
-    ways["trees"][out] = learnt.trees.predict(full[out])
-    ways["smooth"][out] = 2 * predicted - ways["trees"][out]
+    found = learnt.answer(full[out])
+    ways["published"][out], ways["is_extrapolated"][out] = found.top1, found.is_extrapolated
+    ways["low"][out], ways["high"][out] = found.low, found.high
+    ways["smooth"][out] = learnt.smooth(full[out])[0]
+    ways["trees"][out] = learnt.trees.predict(full[out]) + learnt.gain(full[out], ways["smooth"][out])
     ways["usual"][out] = learnt.predict(plain[out])[0]
-    ways["unknown"][out] = learn(plain[~out], family[~out], top1[~out]).predict(plain[out])[0]
+    settings = settings_for(plain[~out], family[~out], top1[~out])
+    ways["unknown"][out] = halves(plain[~out], family[~out], top1[~out], settings, seeds=3).predict(plain[out])[0]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from judge import reference
-from published_learning import codes, learn, leftover
+from published_learning import codes, learn
 from published_networks import Network, networks, table, traced
 
 from archlab.files import write_text
@@ -38,17 +38,23 @@ def main() -> None:
     asked = traced(_asked(folder.parent / "bench/published_backbones/published_backbones.csv"), given.cache)
     learnt = learn(table(known), codes([one.family for one in known]), np.array([one.top1 for one in known]))
     columns = table(asked)
-    predicted, deviation, strange = learnt.predict(columns)
-    is_odd = ((columns < learnt.low_D) | (columns > learnt.high_D)).any(axis=1) | (strange > learnt.limit)
-    half = deviation * learnt.stretch * np.where(is_odd, learnt.wide, 1)
-    low, high = (100 - np.exp(-(leftover(predicted) + sign * half)) for sign in (-1, 1))
+    found = learnt.answer(columns)
     sizes = np.exp(columns[:, [NAMES.index("log_params"), NAMES.index("log_macs")]])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["model", "recipe", "top1", "published", "low", "high", "is_extrapolated", "params", "macs"])
     for at, one in enumerate(asked):
-        values = [f"{value[at]:.2f}" for value in (predicted, low, high)]
-        writer.writerow([one.model, one.tag, one.top1, *values, int(is_odd[at]), *(round(size) for size in sizes[at])])
+        values = [f"{value[at]:.2f}" for value in (found.top1, found.low, found.high)]
+        writer.writerow(
+            [
+                one.model,
+                one.tag,
+                one.top1,
+                *values,
+                int(found.is_extrapolated[at]),
+                *(round(size) for size in sizes[at]),
+            ]
+        )
     write_text(HERE / "outside.csv", text.getvalue())
 
 

@@ -30,7 +30,8 @@ def main() -> None:
     np.savez_compressed(buffer, allow_pickle=False, **pack(learnt))
     write_bytes(PATH, buffer.getvalue())
     print(
-        f"{len(found)} networks, {len(buffer.getvalue())} bytes; stretch {learnt.stretch:.3f}, wide {learnt.wide:.3f}"
+        f"{len(found)} networks, {len(buffer.getvalue())} bytes; stretch {learnt.stretch:.3f}, wide {learnt.wide:.3f}, "
+        f"below {learnt.below:.3f}, above {learnt.above:.3f}"
     )
 
 

@@ -70,6 +70,8 @@ BODY = PARAMS - 170
         ("elems_activation", 768 / WRITTEN),
         ("elems_batch", 512 / WRITTEN),
         ("elems_layer", 0),
+        ("elems_scaled", 0),
+        ("norms", 1 / 3),
         ("gates", 1 / 3),
         ("residuals", 1 / 3),
         ("kernel", (4 + 5) / 2),
@@ -102,6 +104,24 @@ def test_tokens_have_the_side_of_their_square() -> None:
     # 12 layers of q·k and weights·v: 2 · 197² · 192 each
     macs = 12 * 2 * 197**2 * 192
     assert found["share_attention"] * math.exp(found["log_macs"]) == pytest.approx(macs, rel=1e-9)
+
+
+class Scaled(nn.Module):
+    """A residual branch, multiplied by one parameter per channel, then by another map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(3, 8, 3, padding=1)
+        self.scale = nn.Parameter(torch.ones(8, 1, 1))
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        x_BCHW = self.mix(x_BCHW) * self.scale
+        return x_BCHW * torch.relu(x_BCHW)
+
+
+def test_products_with_a_parameter_and_with_a_map() -> None:
+    found = dict(zip(NAMES, described(trace(Scaled(), resolution=8)), strict=True))
+    assert (found["elems_scaled"], found["elems_multiplied"]) == (1, 1)
 
 
 def test_names_are_distinct_and_numbers_finite() -> None:

@@ -1,14 +1,27 @@
 """The Gaussian process against formulas written out, and trees walked by hand."""
 
+import dataclasses
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
-from archlab.proxy.published_data import PATH, Learnt, pack, shipped, unpack
-from archlab.proxy.published_kernel import COLUMNS, GROUPS, SETTINGS, Posterior, covariance, group_of, noisy_covariance
-from archlab.proxy.published_trees import Trees
+from archlab.proxy.published_data import PATH, Learnt, at_usual, pack, shipped, unpack
+from archlab.proxy.published_kernel import (
+    COLUMNS,
+    GROUPS,
+    RECIPE,
+    SETTINGS,
+    Posterior,
+    covariance,
+    group_of,
+    noisy_covariance,
+)
+from archlab.proxy.published_trees import NO_TREES, Trees
+
+Floats = npt.NDArray[np.float64]
 
 WIDTH = len(COLUMNS)
 
@@ -98,22 +111,87 @@ def test_a_known_network_is_less_strange_than_another() -> None:
     assert float(known.predict(raw_ND)[2].max()) < float(known.predict(raw_ND + 5 * known.deviation_D)[2].min())
 
 
+def learnt(**changes: object) -> Learnt:
+    known = Learnt(posterior=posterior(), centre=-3.0, spread=0.4, trees=trees(), family_N=torch.arange(12) // 3)
+    return dataclasses.replace(known, **changes)  # type: ignore[arg-type]
+
+
 def test_what_is_packed_comes_back() -> None:
-    learnt = Learnt(
-        posterior=posterior(), centre=-3.0, spread=0.4, trees=trees(), family_N=torch.arange(12) // 3, stretch=1.5
-    )
-    again = unpack(pack(learnt))
+    known = learnt(stretch=1.5, below=0.5, above=0.25)
+    again = unpack(pack(known))
     asked = np.random.default_rng(0).normal(size=(3, WIDTH))
-    for one, other in zip(learnt.predict(asked), again.predict(asked), strict=True):
+    for one, other in zip(known.predict(asked), again.predict(asked), strict=True):
         assert other == pytest.approx(one, rel=1e-5)
     assert (again.stretch, again.wide, again.limit) == (1.5, 1.0, math.inf)
+    assert (again.below, again.above) == (0.5, 0.25)
 
 
-def test_the_mean_of_both_halves() -> None:
-    learnt = Learnt(posterior=posterior(), centre=-3.0, spread=0.4, trees=trees(), family_N=torch.arange(12) // 3)
-    asked = np.zeros((1, WIDTH))
-    mean = float(learnt.posterior.predict(torch.zeros(1, WIDTH, dtype=torch.float64))[0])
-    assert learnt.predict(asked)[0][0] == pytest.approx((100 - math.exp(3.0 - 0.4 * mean) + 71.25) / 2)
+def usual_network(**columns: float) -> Floats:
+    """A network of zeros, trained by the usual recipe."""
+    asked = at_usual(np.zeros((1, WIDTH)))
+    for name, value in columns.items():
+        asked[0, COLUMNS.index(name)] = value
+    return asked
+
+
+def smooth(asked: Floats) -> float:
+    mean = float(posterior().predict(torch.from_numpy(asked))[0])
+    return 100 - math.exp(3.0 - 0.4 * mean)
+
+
+def test_the_smooth_half_counts_more() -> None:
+    """The trees say 71.25."""
+    asked = usual_network()
+    assert asked[0, -len(RECIPE) :] == pytest.approx([3, math.log(300), 0, 0])
+    assert learnt().predict(asked)[0][0] == pytest.approx(0.7 * smooth(asked) + 0.3 * 71.25)
+
+
+def test_the_trees_know_one_recipe_and_the_smooth_half_says_what_others_gain() -> None:
+    asked = usual_network(strength=0.0)
+    gain = smooth(asked) - smooth(usual_network())
+    assert learnt().predict(asked)[0][0] == pytest.approx(0.7 * smooth(asked) + 0.3 * (71.25 + gain))
+    assert learnt().gain(usual_network(), np.zeros(1)) == [0]
+
+
+def test_the_trees_fade_out_below_the_sizes_learnt_from() -> None:
+    """A quarter of a deviation below: three quarters of their half are left; from one deviation on, nothing."""
+    asked, low_D = usual_network(), np.full(WIDTH, -np.inf)
+    at = COLUMNS.index("log_macs")
+    for far, share in ((0.25, 0.225), (1.0, 0.0), (2.0, 0.0)):
+        low_D[at] = far * float(posterior().deviation_D[at])
+        found = learnt(low_D=low_D).predict(asked)[0][0]
+        assert found == pytest.approx((1 - share) * smooth(asked) + share * 71.25)
+
+
+@pytest.mark.parametrize(
+    ("changes", "times", "is_extrapolated"),
+    [
+        ({}, 0.25, False),
+        ({"wide": 2.0}, 0.25, False),
+        ({"wide": 2.0, "limit": 0.0}, 0.5, True),
+        ({"above": 0.125, "high_D": True}, 0.25 + 2 * 0.125, True),
+        ({"above": 0.125, "wide": 3.0, "limit": 0.0, "high_D": True}, 0.75, True),
+        ({"below": 0.125, "high_D": True}, 0.25, True),
+    ],
+)
+def test_how_wide_the_interval_is(changes: dict[str, object], times: float, is_extrapolated: bool) -> None:
+    """Logarithms of the errors at both ends are so many deviations away; `log_side` lies 2 beyond."""
+    asked, at = usual_network(), COLUMNS.index("log_side")
+    if "high_D" in changes:
+        high_D = np.full(WIDTH, np.inf)
+        high_D[at] = -2 * float(posterior().deviation_D[at])
+        changes = {**changes, "high_D": high_D}
+    known = learnt(stretch=0.25, **changes)
+    found, deviation = known.answer(asked), float(known.predict(asked)[1][0])
+    error = 100 - float(found.top1[0])
+    assert math.log((100 - float(found.low[0])) / error) == pytest.approx(times * deviation)
+    assert math.log((100 - float(found.high[0])) / error) == pytest.approx(-times * deviation)
+    assert bool(found.is_extrapolated[0]) == is_extrapolated
+    assert np.flatnonzero(found.is_beyond[0]).tolist() == ([at] if "high_D" in changes else [])
+
+
+def test_no_trees_add_nothing() -> None:
+    assert NO_TREES.predict(np.ones((2, WIDTH))).tolist() == [0, 0]
 
 
 def test_a_file_of_another_version_is_refused() -> None:
