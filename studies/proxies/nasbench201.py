@@ -1,18 +1,17 @@
 """Score NAS-Bench-201's networks with archlab's proxies, on CIFAR-10, so that they compare with published scores.
 
-    python studies/proxies/nasbench201.py --data cifar10.npz [--bench FOLDER] [--part scores|again|az] [--networks 500]
+    python studies/proxies/nasbench201.py --data cifar10.npz [--bench FOLDER] [--part scores|az] [--networks 500]
 
 `scores` takes networks at random from the 725 of NAS-Bench-Suite-Zero (`zc_proxies` of the bench folder) and scores
 them as its source does: torch's own first weights; for each network a batch of its own of 32 training images with their
 labels, shifted by up to 4 pixels and mirrored at random; one gradient of the whole batch, norms in training mode. Only
-ZiCo, which compares batches and has no published scores here, takes the two halves. `again` does so with other weights
-and other batches: what a score owes to the draw. `az` takes networks at random from all 15,625 and scores the four
-parts of AZ-NAS as its source does: He-normal weights, Gaussian noise for images, 16 of them.
+ZiCo, which compares batches and has no published scores here, takes the two halves. `az` takes networks at random from
+all 15,625 and scores the four parts of AZ-NAS as its source does: He-normal weights, Gaussian noise for images, 16 of
+them.
 
-The bench folder is looked for beside the one that the variable ARCHLAB_DATA names. Writes `nasbench201.csv`,
-`nasbench201_again.csv` and `nasbench201_az.csv` beside itself, a line per network as soon as it is scored: a second
-call goes on where the first stopped. Only our own scores and the official index are written. `nasbench201_report.py`
-compares them.
+The bench folder is looked for beside the one that the variable ARCHLAB_DATA names. Writes `nasbench201.csv` and
+`nasbench201_az.csv` beside itself, a line per network as soon as it is scored: a second call goes on where the first
+stopped. Only our own scores and the official index are written. `nasbench201_report.py` compares them.
 """
 
 import argparse
@@ -44,7 +43,6 @@ WHOLE = ("naswot", "swap", "meco", "jacob_cov", "synflow", "zen", "params", "mac
 """Scores of the whole batch."""
 HALVES = ("zico",)
 IMAGES, AZ_IMAGES, SHIFT = 32, 16, 4
-FILES = {"scores": "nasbench201.csv", "again": "nasbench201_again.csv", "az": "nasbench201_az.csv"}
 MEAN, DEVIATION = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)
 """Of CIFAR-10's channels, 0 to 255."""
 
@@ -54,16 +52,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="an .npz of CIFAR-10 (studies/data/make_npz.py); only for `scores`")
     parser.add_argument("--bench", type=Path, default=bench_folder(), help="folder of the published tables")
-    parser.add_argument("--part", choices=["scores", "again", "az"], default="scores")
+    parser.add_argument("--part", choices=["scores", "az"], default="scores")
     parser.add_argument("--networks", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     options = parser.parse_args()
     torch.set_num_threads(1)
     texts = pd.read_parquet(options.bench / "nasbench201" / "accuracy.parquet").set_index("arch_idx")["arch_str"]
     if options.part == "az":
-        path, columns, known = HERE / FILES["az"], (*PARTS,), list(texts.index)
+        path, columns, known = HERE / "nasbench201_az.csv", (*PARTS,), list(texts.index)
     else:
-        path, columns = HERE / FILES[options.part], (*WHOLE, *HALVES)
+        path, columns = HERE / "nasbench201.csv", (*WHOLE, *HALVES)
         known = list(published_indices(options.bench))
         pixels, labels = training_set(options.data)
     chosen = np.random.default_rng(options.seed).permutation(sorted(known))[: options.networks]
@@ -79,8 +77,7 @@ def main() -> int:
             if options.part == "az":
                 row = az(texts[index], index)
             else:
-                draw = index + (len(texts) if options.part == "again" else 0)
-                row = learned(texts[index], draw, *batch(pixels, labels, draw))
+                row = learned(texts[index], index, *batch(pixels, labels, index))
             writer.writerow([index, *(row.get(name, "") for name in columns), round(time.process_time() - began, 3)])
             file.flush()
     return 0
@@ -105,9 +102,9 @@ def training_set(path: Path) -> tuple[Bytes, Bytes]:
         return arrays["images"], arrays["labels"]
 
 
-def batch(pixels: Bytes, labels: Bytes, draw: int) -> tuple[Tensor, Tensor]:
+def batch(pixels: Bytes, labels: Bytes, index: int) -> tuple[Tensor, Tensor]:
     """The batch of one network, shifted, mirrored and normalised, and its labels."""
-    rng = np.random.default_rng(draw)
+    rng = np.random.default_rng(index)
     chosen = rng.choice(len(pixels), size=IMAGES, replace=False)
     shifted = []
     for image in pixels[chosen]:
@@ -119,12 +116,12 @@ def batch(pixels: Bytes, labels: Bytes, draw: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(scaled).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(labels[chosen]).long()
 
 
-def learned(text: str, draw: int, images_BCHW: Tensor, labels_B: Tensor) -> dict[str, float]:
-    """All scores of a network whose weights are drawn with a number of its own."""
-    torch.manual_seed(draw)
+def learned(text: str, index: int, images_BCHW: Tensor, labels_B: Tensor) -> dict[str, float]:
+    """All scores of a network whose weights are drawn with its own index."""
+    torch.manual_seed(index)
     network = Network(text)
-    whole = Subject(network, images_BCHW, labels_B=labels_B, seed=draw, parts=1)
-    halves = Subject(network, images_BCHW, labels_B=labels_B, seed=draw, reads=("gradients",))
+    whole = Subject(network, images_BCHW, labels_B=labels_B, seed=index, parts=1)
+    halves = Subject(network, images_BCHW, labels_B=labels_B, seed=index, reads=("gradients",))
     return {**scored(whole, WHOLE), **scored(halves, HALVES)}
 
 
