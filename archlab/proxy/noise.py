@@ -78,10 +78,15 @@ def disturb(module: nn.Module, images_BCHW: Tensor, seed: int, drawn: torch.Gene
 def _variance(layer: Any, x: Tensor) -> float:
     """Mean of the variances by which a norm divides."""
     if isinstance(layer, _BatchNorm):
-        return float(torch.var(x, dim=[axis for axis in range(x.dim()) if axis != 1], correction=0).mean())
+        return _mean_variance(x, [axis for axis in range(x.dim()) if axis != 1])
     if isinstance(layer, nn.GroupNorm):
-        return float(x.reshape(len(x), layer.num_groups, -1).var(dim=2, correction=0).mean())
+        return _mean_variance(x.reshape(len(x), layer.num_groups, -1), [2])
     assert isinstance(layer, nn.LayerNorm)
     if isinstance(layer, LayerNorm2d):
-        x = x.movedim(1, -1)
-    return float(x.flatten(-len(layer.normalized_shape)).var(dim=-1, correction=0).mean())
+        return _mean_variance(x, [1])
+    return _mean_variance(x, list(range(x.dim() - len(layer.normalized_shape), x.dim())))
+
+
+def _mean_variance(x: Tensor, over: list[int]) -> float:
+    """Mean of the variances over some axes: all groups are of one size. Several times faster than torch's variance."""
+    return float((x - x.mean(dim=over, keepdim=True)).square_().mean())
