@@ -90,7 +90,7 @@ def _trainability(maps: Sequence[Tensor], generator: torch.Generator) -> float:
 
 
 def _signs(like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.empty_like(like, requires_grad=False).bernoulli_(0.5, generator=generator).mul_(2).sub_(1)
+    return torch.empty_like(like, requires_grad=False).random_(2, generator=generator).mul_(2).sub_(1)
 
 
 def az_complexity(subject: Subject) -> float:

@@ -29,6 +29,7 @@ from archlab.proxy.passes import Subject
 from archlab.proxy.published_data import shipped
 from archlab.proxy.published_features import described
 from archlab.proxy.published_kernel import COLUMNS
+from archlab.proxy.size import traced
 from archlab.spec import ArchSpec
 
 __all__ = ["SIZES", "USUAL", "Prediction", "Recipe", "predict", "published"]
@@ -127,7 +128,7 @@ def _traced(target: ArchSpec | OpTrace) -> OpTrace:
     if isinstance(target, ArchSpec):
         if target.head is None:
             raise _refusal(f"the spec {target.digest} without a head")
-        return trace(target.replace(classes=_CLASSES))
+        return traced(target.replace(classes=_CLASSES))
     if target.batch != 1 or not target.resolution or not any(row.macs for row in target.rows):
         raise _refusal(
             f"a trace of {target.batch} images of {target.resolution} pixels with {len(target.rows)} operators"

@@ -4,12 +4,13 @@ import functools
 import math
 
 from archlab.cost.count import CostReport, count
+from archlab.cost.rows import OpTrace
 from archlab.cost.trace import trace
 from archlab.errors import ProxyError, four_parts
 from archlab.proxy.passes import Subject
 from archlab.spec import ArchSpec
 
-__all__ = ["counted", "log_activations", "log_macs", "log_macs_of_spec", "log_params"]
+__all__ = ["counted", "log_activations", "log_macs", "log_macs_of_spec", "log_params", "traced"]
 
 
 def log_params(subject: Subject) -> float:
@@ -46,7 +47,13 @@ def _report(subject: Subject) -> CostReport:
 @functools.lru_cache(maxsize=8)
 def counted(spec: ArchSpec) -> CostReport:
     """Counts of a network at the resolution of its spec; several scores of one network ask for the same."""
-    return count(trace(spec))
+    return count(traced(spec))
+
+
+@functools.lru_cache(maxsize=8)
+def traced(spec: ArchSpec) -> OpTrace:
+    """The operators of a network at the resolution of its spec, walked once."""
+    return trace(spec)
 
 
 def _log(value: int, what: str) -> float:
