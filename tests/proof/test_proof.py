@@ -1,0 +1,72 @@
+"""The proof: who is a rival, and when what was found is better."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+STUDY = Path(__file__).parents[2] / "studies" / "proof"
+sys.path.insert(0, str(STUDY))
+
+import proof_rivals as room  # noqa: E402
+import proof_table  # noqa: E402
+
+from archlab.spec import ArchSpec  # noqa: E402
+
+
+class Clock(room.Clock):
+    """Takes a millisecond for every ten million multiply-adds."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def ms(self, small: ArchSpec) -> float:
+        self.asked += 1
+        return room._macs(small) / 1e7
+
+
+@pytest.mark.parametrize("budget_ms", [0.6, 1.3])
+def test_rivals_keep_the_budget_and_scaled_ones_fill_it(budget_ms: float) -> None:
+    clock = Clock()
+    found = {network.name: (factor, network) for factor, network in room.rivals(budget_ms, clock)}
+    assert found
+    for factor, network in found.values():
+        ms = network.macs / 1e7
+        assert ms <= budget_ms
+        assert network.origin == ("published" if factor == 1 else "scaled")
+        assert factor == 1 or (ms >= 0.9 * budget_ms and 0.5 <= factor <= 2)
+    fitting = {row.name for row in room._published() if room._macs(room.RECIPE.small(row.spec)) / 1e7 <= budget_ms}
+    assert {name for name, (factor, _) in found.items() if factor == 1} == fitting
+
+
+def test_the_widest_version_is_the_widest() -> None:
+    """By trying all of them: of the versions within the budget the bisection gives the one of most multiply-adds."""
+    row = next(row for row in room._published() if row.name == "edgenext_xx_small")
+    found = room._widest(row, 2.0, Clock())
+    inside = [room._macs(room.RECIPE.small(spec)) for _, spec in room._versions(row)]
+    assert found is not None
+    assert room._macs(room.RECIPE.small(found[1])) == max(macs for macs in inside if macs / 1e7 <= 2.0)
+
+
+def verdict(found: tuple[float, ...], published: tuple[float, ...], faster: str = "level") -> proof_table.Verdict:
+    return proof_table.Verdict(
+        budget_ms=1.0, rival="m1", found=found, published=published, found_ms=0.9, published_ms=0.95, faster=faster
+    )
+
+
+def test_better_means_two_standard_errors_and_not_slower() -> None:
+    """Variance 1 on both sides, three seeds: a standard error of √(2/3) = 0.816, so 1.633 is the least difference."""
+    clear = verdict((60.0, 61.0, 62.0), (58.0, 59.0, 60.0))
+    assert clear.error == pytest.approx((2 / 3) ** 0.5)
+    assert (clear.difference, clear.is_better) == (2.0, True)
+    assert not verdict((60.0, 61.0, 62.0), (58.5, 59.5, 60.5)).is_better  # 1.5 points
+    assert not verdict((60.0, 61.0, 62.0), (58.0, 59.0, 60.0), faster="slower").is_better
+    assert verdict((60.0, 61.0, 62.0), (58.0, 59.0, 60.0), faster="faster").is_better
+
+
+def test_the_table_has_a_row_per_seed() -> None:
+    lines = proof_table._table([verdict((60.0, 61.0, 62.0), (58.0, 59.0, 60.0))]).splitlines()
+    assert lines[0] == "budget,role,model,latency,accuracy,seed"
+    assert lines[1] == "1.0,winner,found_1ms,0.9000,60.0,0"
+    assert lines[-1] == "1.0,published,m1,0.9500,60.0,2"
+    assert len(lines) == 7
