@@ -51,15 +51,7 @@ Progress = Callable[[Scored], object]
 
 
 @checked
-def correlate(
-    networks: str | Path | pd.DataFrame | None = None,
-    *,
-    proxies: Sequence[str] | None = None,
-    data: str | Path | None = None,
-    seed: int = 0,
-    on_progress: Progress | None = None,
-    on_note: Say | None = None,
-) -> pd.DataFrame:
+def correlate(networks: str | Path | pd.DataFrame | None = None, **options: Any) -> pd.DataFrame:
     """Correlate scores with known accuracies: Kendall's τ over pairs of networks, with 95 % intervals.
 
     Pairs count whose accuracies are 0.2 points apart or more, and one deviation of such a difference between seeds
@@ -69,12 +61,7 @@ def correlate(
         networks: A CSV or a table with the columns `model` (a published name, a spec file, STUDY_DIR:DIGEST or
             timm:NAME), `top1` in percent and, if known, `latency_ms`; several rows of a model are averaged. None takes
             the trained networks that come with the package, the half of them that no score was chosen on.
-        proxies: Names of `archlab proxy list`; None takes all that need no training. `params` and `macs` always are
-            beside them.
-        data: The images that `short_train` trains on, as for `train`; None takes digits.
-        seed: Seed of weights and images.
-        on_progress: Called after every network; None shows the progress on stderr.
-        on_note: Gets a line about whatever is left out, and why; None writes it on stderr.
+        **options: Those of `correlate_rows`.
 
     Returns:
         A row per score and part (`all pairs`, `equal cost`, `equal latency`), the best at equal cost first: `proxy`,
@@ -86,8 +73,7 @@ def correlate(
         UnknownNameError: For a model or a score that does not exist.
         StudyError: Without a table, where no trained networks come with the package.
     """
-    rows = correlate_rows(networks, proxies=proxies, data=data, seed=seed, on_progress=on_progress, on_note=on_note)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(correlate_rows(networks, **options))
 
 
 @checked
@@ -100,7 +86,17 @@ def correlate_rows(
     on_progress: Progress | None = None,
     on_note: Say | None = None,
 ) -> list[dict[str, Any]]:
-    """Correlate scores with known accuracies; see `correlate`. Plain rows."""
+    """Correlate scores with known accuracies; see `correlate`. Plain rows.
+
+    Args:
+        networks: As for `correlate`.
+        proxies: Names of `archlab proxy list`; None takes all that need no training. `params` and `macs` always are
+            beside them.
+        data: The images that `short_train` trains on, as for `train`; None takes digits.
+        seed: Seed of weights and images.
+        on_progress: Called after every network; None shows the progress on stderr.
+        on_note: Gets a line about whatever is left out, and why; None writes it on stderr.
+    """
     asked = _asked(proxies)
     on_note, on_progress = on_note or _say, on_progress or _shown()
     known, deviation, source = _of_package(on_note) if networks is None else _of_user(networks, on_note)
