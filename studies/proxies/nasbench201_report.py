@@ -183,6 +183,7 @@ def picture(rows: Sequence[Row]) -> None:
         y_title="Spearman",
         x_names=[item.proxy for item in rows],
     )
+    figure.set_size_inches(11, 4.6)  # room for the names
     figure.savefig(HERE / "nasbench201.svg")
 
 
