@@ -41,7 +41,7 @@ class Trust:
         others = ", ".join(f"{one.proxy} {one.tau:.2f}" for one in self.beside)
         beside = f"; beside it {others}" if others else ""
         return (
-            f"{self.proxy} ranks networks of about {self.known.part} with Kendall's τ {self.known.tau:.2f} "
+            f"the score {self.proxy} ranks networks of about {self.known.part} with Kendall's τ {self.known.tau:.2f} "
             f"({self.known.low:.2f} to {self.known.high:.2f}; {self.known.networks} networks, "
             f"{self.known.source}{beside}); 0 is chance, 1 is perfect"
         )

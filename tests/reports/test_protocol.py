@@ -36,7 +36,8 @@ def test_estimated_study(record: MakeRecord, study_of: StudyOf) -> None:
     assert told["procedure"] == "first"
     assert "no accuracy" in told["caution"]
     assert (
-        told["rank correlation"].startswith(f"{study.plan.proxy} ranks") or "not known yet" in told["rank correlation"]
+        told["rank correlation"].startswith(f"the score {study.plan.proxy} ranks")
+        or "not known yet" in told["rank correlation"]
     )
     assert "cost" not in told  # no record says
     assert not any("measured" in text for text in (*told, *told.values()))

@@ -35,8 +35,8 @@ def test_a_known_score_stands_beside_the_counts() -> None:
     assert (found.seconds, found.networks) == (2.0, 2)
     assert found.cost_words() == "scoring took 2.0 s, 1 s for each of 2 networks"
     assert found.correlation_words() == (
-        "naswot ranks networks of about equal cost with Kendall's τ 0.50 (0.40 to 0.60; 30 networks, made up; "
-        "beside it params 0.25, macs -0.12); 0 is chance, 1 is perfect"
+        "the score naswot ranks networks of about equal cost with Kendall's τ 0.50 (0.40 to 0.60; 30 networks, made "
+        "up; beside it params 0.25, macs -0.12); 0 is chance, 1 is perfect"
     )
     assert found.to_dict()["tau"] == 0.5
     assert found.to_dict()["scored"] == 2
