@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archlab.cli.options import Seed
+from archlab.cli.options import Proxies, Seed, TrainData
 from archlab.cli.output import Json, emit, table
 
 __all__ = ["register", "run"]
@@ -17,14 +17,6 @@ _Networks = Annotated[
         help="Columns model and top1 (percent), latency_ms if known; the project's trained networks if left out.",
     ),
 ]
-_Proxy = Annotated[
-    list[str] | None,
-    typer.Option("--proxy", help="Which score; repeat for more; all that need no training if left out."),
-]
-_TrainData = Annotated[
-    str | None,
-    typer.Option("--data", help="Images for short_train: cifar10:DIR, a folder by class, an .npz; digits if left out."),
-]
 
 
 def register(group: typer.Typer) -> None:
@@ -34,8 +26,8 @@ def register(group: typer.Typer) -> None:
 
 def run(
     networks: _Networks = None,
-    proxy: _Proxy = None,
-    data: _TrainData = None,
+    proxy: Proxies = None,
+    data: TrainData = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:

@@ -13,10 +13,12 @@ __all__ = [
     "Model",
     "OwnModel",
     "Precision",
+    "Proxies",
     "Resolution",
     "Runtime",
     "Seed",
     "Threads",
+    "TrainData",
     "Weights",
 ]
 
@@ -24,6 +26,14 @@ Model = Annotated[str, typer.Argument(help="A published name, a spec file, STUDY
 OwnModel = Annotated[str, typer.Argument(help="A published name, a spec file or STUDY_DIR:DIGEST.")]
 Data = Annotated[
     str, typer.Option("--data", help="digits, cifar10:DIR, a folder of images by class, or an .npz (images, labels).")
+]
+TrainData = Annotated[
+    str | None,
+    typer.Option("--data", help="Images for short_train: cifar10:DIR, a folder by class, an .npz; digits if left out."),
+]
+Proxies = Annotated[
+    list[str] | None,
+    typer.Option("--proxy", help="Which score; repeat for more; all that need no training if left out."),
 ]
 Weights = Annotated[Path | None, typer.Option("--weights", help="A safetensors file; random if left out.")]
 DeviceName = Annotated[str, typer.Option("--device", help="A device of: archlab device list.")]

@@ -1,11 +1,9 @@
 """archlab proxy: accuracy scores without training."""
 
-from typing import Annotated
-
 import typer
 
 from archlab.cli import correlate
-from archlab.cli.options import OwnModel
+from archlab.cli.options import OwnModel, Proxies, Seed, TrainData
 from archlab.cli.output import Json, emit, table
 
 __all__ = ["register"]
@@ -34,17 +32,9 @@ def run_list(json: Json = False) -> None:
 
 def run_score(
     model: OwnModel,
-    proxy: Annotated[
-        list[str] | None,
-        typer.Option("--proxy", help="Which score; repeat for more; all that need no training if left out."),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of weights and images.")] = 0,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            "--data", help="Images for short_train: cifar10:DIR, a folder by class, an .npz; digits if left out."
-        ),
-    ] = None,
+    proxy: Proxies = None,
+    seed: Seed = 0,
+    data: TrainData = None,
     json: Json = False,
 ) -> None:
     """Score a network; higher is better, and only values of one score compare.

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archlab.cli.options import DeviceName, Resolution, Runtime, Seed, Threads
+from archlab.cli.options import DeviceName, Resolution, Runtime, Seed, Threads, TrainData
 from archlab.cli.output import Json, emit, notes
 
 __all__ = ["register"]
@@ -24,7 +24,6 @@ _Storage = Annotated[
 ]
 _Start = Annotated[Path | None, typer.Option("--from", help="Try the front of this study first.")]
 _Explain = Annotated[bool, typer.Option("--explain", help="Say where the best network's time goes.")]
-_Data = Annotated[str | None, typer.Option("--data", help="Images for a score that trains; digits if left out.")]
 _Divisor = Annotated[int, typer.Option("--stem-divisor", help="Divide the stems' strides, for small images.")]
 _Classes = Annotated[int | None, typer.Option("--classes", help="Classes, beside --resolution.")]
 _Out = Annotated[Path | None, typer.Option("--out", help="Study folder; studies/SPACE-DEVICE-BUDGETms if left out.")]
@@ -48,7 +47,7 @@ def run(
     storage: _Storage = None,
     seed: Seed = 0,
     start: _Start = None,
-    data: _Data = None,
+    data: TrainData = None,
     resolution: Resolution = None,
     stem_divisor: _Divisor = 1,
     classes: _Classes = None,

@@ -15,8 +15,9 @@ import dataclasses
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 
-__all__ = ["Estimate", "Floats", "Mask", "Tau", "again", "gain", "interval", "near", "ranks", "spearman", "tau"]
+__all__ = ["Estimate", "Floats", "Mask", "Tau", "again", "gain", "interval", "near", "spearman", "tau"]
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -135,14 +136,6 @@ def interval(drawn: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def ranks(values: Floats) -> Floats:
-    """Ranks from 1, the smallest first; equal values share the mean of theirs."""
-    _, place, times = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(times)
-    shared: Floats = (last - (times - 1) / 2)[place]
-    return shared
-
-
 def spearman(scores: Floats, truth: Floats, *, times_RN: Floats | None = None) -> Estimate:
     """Spearman's ρ, the correlation of the ranks; NaN where all scores, or all accuracies, are equal.
 
@@ -154,13 +147,13 @@ def spearman(scores: Floats, truth: Floats, *, times_RN: Floats | None = None) -
     times = again(len(truth)) if times_RN is None else times_RN
     at = np.arange(len(truth))
     drawn = (np.repeat(at, row.astype(np.intp)) for row in times)
-    values = np.array([_correlation(ranks(scores[some]), ranks(truth[some])) for some in drawn])
+    values = np.array([_rho(scores[some], truth[some]) for some in drawn])
     low, high = interval(values[np.isfinite(values)])
-    return Estimate(value=_correlation(ranks(scores), ranks(truth)), low=low, high=high)
+    return Estimate(value=_rho(scores, truth), low=low, high=high)
 
 
-def _correlation(one: Floats, other: Floats) -> float:
-    """Pearson's."""
-    one, other = one - one.mean(), other - other.mean()
-    scale = float(np.sqrt((one @ one) * (other @ other)))
-    return float(one @ other) / scale if scale else np.nan
+def _rho(scores: Floats, truth: Floats) -> float:
+    """Spearman's ρ; unlike `scipy.stats.spearmanr` it does not warn of values that are all equal."""
+    if np.ptp(scores) == 0 or np.ptp(truth) == 0:
+        return np.nan
+    return float(np.corrcoef(rankdata(scores), rankdata(truth))[0, 1])

@@ -125,20 +125,20 @@ def _narrowed() -> Iterator[Network]:
                 break
 
 
-def with_widths(row: Published, factor: float) -> ArchSpec | None:
-    """A published network with all its widths scaled, in steps of eight channels; None where it cannot be."""
+def with_widths(row: Published, factor: float, step: int = _STEP) -> ArchSpec | None:
+    """A published network with all its widths scaled, in steps of so many channels; None where it cannot be."""
     axes = {**row.axes, "resolution": row.resolution}
     for name in axes:
         if name.startswith("width"):
-            axes[name] = _scaled(int(axes[name]), factor)
+            axes[name] = _scaled(int(axes[name]), factor, step)
     try:
         return row.make(**axes)
     except SpecError:
         return None
 
 
-def _scaled(width: int, factor: float) -> int:
-    step = min(_STEP, max(1, width // 4))
+def _scaled(width: int, factor: float, step: int) -> int:
+    step = min(step, max(1, width // 4))
     return max(step, round(width * factor / step) * step)
 
 

@@ -25,7 +25,7 @@ from archlab.model.build import build
 from archlab.model.deploy import deploy
 from archlab.spec import ArchSpec
 
-__all__ = ["COLUMNS", "LATENCY", "main", "timed"]
+__all__ = ["COLUMNS", "LATENCY", "main", "timed", "told"]
 
 LATENCY = "latency.csv"
 COLUMNS = ("name", "recipe", "small", "latency_ms", "low_ms", "high_ms", "n", "quality", "source", "fingerprint")
@@ -40,6 +40,17 @@ def timed(small: ArchSpec) -> Measurement:
     return measure(deploy(build(small)), cpu, run, input_shape=shape, digest=small.digest)
 
 
+def told(found: Measurement) -> dict[str, Any]:
+    """What a row says of a measurement, in ms."""
+    low, high = found.ci95_ms
+    return {
+        "latency_ms": round(found.median_ms, 5),
+        "low_ms": round(low, 5),
+        "high_ms": round(high, 5),
+        "quality": found.quality,
+    }
+
+
 def _row(name: str, recipe_name: str, recipe: Recipe, spec: ArchSpec) -> dict[str, Any]:
     small = recipe.small(spec)
     found = timed(small)
@@ -47,11 +58,8 @@ def _row(name: str, recipe_name: str, recipe: Recipe, spec: ArchSpec) -> dict[st
         "name": name,
         "recipe": recipe_name,
         "small": small.digest,
-        "latency_ms": round(found.median_ms, 5),
-        "low_ms": round(found.ci95_ms[0], 5),
-        "high_ms": round(found.ci95_ms[1], 5),
+        **told(found),
         "n": len(found.samples_ms),
-        "quality": found.quality,
         "source": found.source,
         "fingerprint": json.dumps(found.environment["fingerprint"], sort_keys=True),
     }

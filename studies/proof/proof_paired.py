@@ -14,7 +14,7 @@ import proof_paths  # noqa: F401
 from bench_networks import load
 from bench_table import read
 from proof_rivals import BUDGETS_MS, HERE, RECIPE, RIVALS
-from proof_train import NETWORKS, accuracies, name_of
+from proof_train import NETWORKS, SEEDS, accuracies, name_of
 
 from archlab.device import catalog
 from archlab.device.comparison import compare
@@ -25,10 +25,9 @@ from archlab.model.build import build
 from archlab.model.deploy import deploy
 from archlab.spec import ArchSpec
 
-__all__ = ["PAIRED", "SEEDS", "main", "trained_rivals"]
+__all__ = ["PAIRED", "main", "trained_rivals"]
 
 PAIRED = "paired.csv"
-SEEDS = 3
 _COLUMNS = ("budget_ms", "rival", "found_ms", "rival_ms", "ratio", "low", "high", "verdict", "pairs")
 
 
@@ -36,7 +35,7 @@ def trained_rivals(budget_ms: float) -> list[str]:
     """The rivals of a budget that were trained from all seeds."""
     tops = accuracies()
     names = [row["name"] for row in read(HERE / RIVALS) if float(row["budget_ms"]) == budget_ms]
-    return [name for name in names if len(tops[name]) >= SEEDS]
+    return [name for name in names if len(tops[name]) >= len(SEEDS)]
 
 
 def _rows(specs: dict[str, ArchSpec]) -> Iterator[dict[str, Any]]:

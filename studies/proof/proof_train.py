@@ -19,7 +19,7 @@ import proof_paths  # noqa: F401
 from bench_networks import HERE as BENCH
 from bench_networks import Network, line, load
 from bench_table import CURVES, RESULTS, add, read
-from proof_rivals import BUDGETS_MS, HERE, RECIPE, RIVALS, SPECS
+from proof_rivals import BUDGETS_MS, HERE, RECIPE, RECIPE_NAME, RIVALS, SPECS
 
 from archlab.cost.count import count
 from archlab.cost.trace import trace
@@ -28,11 +28,10 @@ from archlab.files import write_text
 from archlab.reports import study_files
 from archlab.study import result
 
-__all__ = ["NETWORKS", "RECIPE_NAME", "accuracies", "found", "main", "name_of"]
+__all__ = ["NETWORKS", "SEEDS", "accuracies", "found", "main", "name_of"]
 
-RECIPE_NAME = "cifar10"
 NETWORKS = "networks.jsonl"
-_SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2)
 _BEST = 3
 
 
@@ -97,7 +96,7 @@ def main() -> None:
     command += ["--out", str(HERE), "--specs", str(HERE / NETWORKS), "--recipe", RECIPE_NAME]
     command += ["--workers", asked.workers]
     subprocess.run([*command, "--seeds", "0"], check=True)
-    subprocess.run([*command, "--seeds", *map(str, _SEEDS), "--only", *_best()], check=True)
+    subprocess.run([*command, "--seeds", *map(str, SEEDS), "--only", *_best()], check=True)
 
 
 if __name__ == "__main__":

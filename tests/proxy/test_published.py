@@ -26,13 +26,22 @@ def test_the_usual_recipe_as_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "top1"),
-    [("edgenext_xx_small", 71.13), ("efficientvit_m5", 77.09), ("efficientvit_b1", 79.25), ("convnext_tiny", 82.07)],
+    ("model", "top1", "limit"),
+    [
+        ("edgenext_xx_small", 71.13, 1.1),
+        ("efficientvit_m5", 77.09, 1.0),
+        ("efficientvit_b1", 79.25, 1.0),
+        ("convnext_tiny", 82.07, 1.0),
+    ],
 )
-def test_networks_that_it_has_learnt_from(model: str, top1: float) -> None:
-    """Accuracies of reference/timm_bench.csv and models.csv; these were in the fit, so this proves no foresight."""
+def test_networks_that_it_has_learnt_from(model: str, top1: float, limit: float) -> None:
+    """Accuracies of reference/timm_bench.csv and models.csv; these were in the fit, so this proves no foresight.
+
+    The smallest EdgeNeXt is predicted 1.04 points too low, as a small network that its paper trained by a recipe of
+    its own; the others are within a point.
+    """
     found = predict(row_of(model).spec)
-    assert abs(found.top1 - top1) < 1.25
+    assert abs(found.top1 - top1) < limit
     assert found.low < top1 < found.high
     assert not found.is_extrapolated
 

@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archlab.proxy.ranking import again, gain, interval, near, ranks, spearman, tau
+from archlab.proxy.ranking import again, gain, interval, near, spearman, tau
 
 numbers = st.integers(-4, 4).map(float)
 tables = st.lists(st.tuples(numbers, numbers), min_size=2, max_size=12).map(lambda rows: np.array(rows).T)
@@ -127,7 +127,6 @@ def test_spearman_by_hand() -> None:
     assert found.value == pytest.approx(0.8)
     assert found.low <= found.value <= found.high
     assert math.isnan(spearman(np.ones(3), np.arange(3.0)).value)
-    assert ranks(np.array([7.0, 3.0, 7.0, 9.0])).tolist() == [2.5, 1.0, 2.5, 4.0]
 
 
 def test_spearman_of_a_draw_is_that_of_its_copies() -> None:
@@ -179,7 +178,6 @@ def test_only_orders_count(table: np.ndarray) -> None:
 @settings(deadline=None)
 def test_spearman_is_scipys(table: np.ndarray) -> None:
     scores, truth = table
-    assert ranks(scores).tolist() == scipy.stats.rankdata(scores).tolist()
     found = spearman(scores, truth, times_RN=undrawn(len(truth))).value
     if len(set(scores)) > 1 and len(set(truth)) > 1:
         assert found == pytest.approx(scipy.stats.spearmanr(scores, truth).statistic, abs=1e-12)
