@@ -75,7 +75,7 @@ class Evaluator:
             return subject.evaluation({}, str(error))
 
     def _evaluated(self, subject: "_Subject") -> Evaluation:
-        limit_ms = self.plan.skip_factor * self.plan.budget_ms
+        limit_ms = self.plan.skip_ms
         guess = self._guess(subject) if self.is_measured else None
         if guess is not None and guess.interval is not None and guess.interval[0] > limit_ms:
             return subject.evaluation({"latency_ms": guess}, _over(guess, self.plan, "before it was measured"))

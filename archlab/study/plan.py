@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from archlab import space as space_room
 from archlab.errors import PlanError, SpecError, four_parts, unknown_name
 from archlab.families.refit import Refit
-from archlab.proxy import DEFAULT
+from archlab.proxy import DEFAULT, PROXIES
 from archlab.space import SearchSpace
 from archlab.study.objective import OBJECTIVES
 from archlab.study.samplers import SAMPLERS
@@ -28,6 +28,7 @@ FREE_FIELDS = frozenset({"trials", "minutes", "storage"})
 """Fields that may change when a study goes on."""
 
 _DEFAULT_TRIALS = 200
+_SKIP, _SKIP_TRAINED = 1.5, 1.0
 _LIMITS = {
     "budget_ms": (1e-3, 1e6),
     "trials": (1, 1_000_000),
@@ -50,13 +51,14 @@ _LIMITS = {
 class StudyPlan:
     """A search: what to vary, where it must run, how fast, and how to look for it.
 
-    `space` is a shipped name or a YAML file; `trials` counts networks (200 if neither `trials` nor `minutes` is
-    given) and `minutes` caps the time spent on them; a candidate whose latency interval starts above `skip_factor`
-    times the budget is not scored; `score_batch` is the number of images a score sees, `measure_s` the longest one
-    measurement may take. `runtime`, `precision` and `threads` left out are the device's own. After `failures_in_a_row`
-    networks that failed, or `device_failures_in_a_row` losses of the device, one after the other, the search stops.
-    A score that trains does so on `data`. With a `resolution`, all networks, the published ones too, are for images of
-    that side and so many `classes`, their stems' strides divided by `stem_divisor`; see `Refit`.
+    `space` is a shipped name or a YAML file; `trials` counts networks (200 if neither `trials` nor `minutes` is given)
+    and `minutes` caps the time spent on them; a candidate whose latency interval starts above `skip_factor` times the
+    budget is not scored (1.5 if left out, 1 for a score that trains: it costs minutes); `score_batch` is the number of
+    images a score sees, `measure_s` the longest one measurement may take. `runtime`, `precision` and `threads` left out
+    are the device's own. After `failures_in_a_row` networks that failed, or `device_failures_in_a_row` losses of the
+    device, one after the other, the search stops. A score that trains does so on `data`. With a `resolution`, all
+    networks, the published ones too, are for images of that side and so many `classes`, their stems' strides divided by
+    `stem_divisor`; see `Refit`.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -75,7 +77,7 @@ class StudyPlan:
     precision: str | None = None
     batch: int = 1
     threads: int | None = None
-    skip_factor: float = 1.5
+    skip_factor: float | None = None
     score_batch: int = 16
     measure_s: float = 2.0
     failures_in_a_row: int = 10
@@ -99,6 +101,9 @@ class StudyPlan:
                 )
         if self.trials is None and self.minutes is None:
             object.__setattr__(self, "trials", _DEFAULT_TRIALS)
+        if self.skip_factor is None:
+            trains = self.proxy in PROXIES and PROXIES[self.proxy].needs == "data"
+            object.__setattr__(self, "skip_factor", _SKIP_TRAINED if trains else _SKIP)
         if self.sampler not in SAMPLERS:
             raise unknown_name("sampler", self.sampler, SAMPLERS)
         _check_objectives(self.objectives)
@@ -111,6 +116,12 @@ class StudyPlan:
                     do="give the resolution of the images",
                 )
             )
+
+    @property
+    def skip_ms(self) -> float:
+        """Latency above which a network is not scored."""
+        assert self.skip_factor is not None
+        return self.skip_factor * self.budget_ms
 
     def search_space(self) -> SearchSpace:
         """Read the space, with its networks as the plan asks for them.

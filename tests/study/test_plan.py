@@ -118,3 +118,9 @@ def test_images_that_the_space_has_no_network_for(resolution: int, divisor: int)
     plan = StudyPlan(budget_ms=5.0, device="orin", resolution=resolution, stem_divisor=divisor)
     with pytest.raises(PlanError, match=f"the space hybrid has no networks for such images; given: {resolution} px"):
         plan.search_space()
+
+
+def test_a_score_that_trains_is_not_spent_on_a_network_over_the_budget() -> None:
+    assert StudyPlan(budget_ms=4.0, device="cpu").skip_ms == 6.0
+    assert StudyPlan(budget_ms=4.0, device="cpu", proxy="short_train").skip_ms == 4.0
+    assert StudyPlan(budget_ms=4.0, device="cpu", proxy="short_train", skip_factor=2.0).skip_ms == 8.0
