@@ -18,7 +18,6 @@ from archlab.errors import StudyError, four_parts
 from archlab.figures import draw_front
 from archlab.format import percent
 from archlab.model.build import build
-from archlab.proxy import DEFAULT
 from archlab.reports import findings, headline, study_files, tables
 from archlab.reports.picture import picture
 from archlab.spec import ArchSpec
@@ -227,7 +226,7 @@ def search(
         threads=threads,
         storage=storage,
         seed=seed,
-        proxy=proxy or DEFAULT,
+        proxy=proxy or "",
         data=None if data is None else str(data),
         resolution=resolution,
         stem_divisor=stem_divisor,

@@ -32,7 +32,7 @@ from archlab.proxy.row import Proxy, ProxyScore
 from archlab.proxy.scoring import Settings, score_rows, score_side
 from archlab.spec import ArchSpec
 
-__all__ = ["DEFAULT", "PROXIES", "Proxy", "ProxyScore", "Subject", "score", "score_side", "scores"]
+__all__ = ["DEFAULT", "DEFAULT_ON_IMAGES", "PROXIES", "Proxy", "ProxyScore", "Subject", "score", "score_side", "scores"]
 
 _AZ = "Lee and Ham, CVPR 2024, arXiv 2403.19232, equations 2 to 10"
 
@@ -242,8 +242,11 @@ PROXIES: dict[str, Proxy] = {
     ),
 }
 
-DEFAULT = "naswot_params"
-"""The proxy of a search that names none; chosen on published accuracies, see `naswot_params`."""
+DEFAULT, DEFAULT_ON_IMAGES = "published", "short_train"
+"""The proxies of a search that names none: without images of the user's, and with them.
+
+Chosen by published accuracies and by networks that were trained alike, see ``studies/hybrid_bench/default.md``.
+"""
 
 
 def score(

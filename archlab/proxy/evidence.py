@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from archlab.errors import StudyError, four_parts
-from archlab.proxy.judging import EQUAL_COST, Correlation
+from archlab.proxy.judging import Correlation
 from archlab.spec import ArchSpec
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "CORRELATIONS",
     "Benchmark",
     "Trained",
-    "known_correlation",
     "known_correlations",
     "pack",
     "read_table",
@@ -123,21 +122,11 @@ def _cell(value: Any) -> Any:
     return f"{value:.4f}" if isinstance(value, float) else "" if value is None else value
 
 
-def known_correlation(proxy: str, part: str = EQUAL_COST) -> Correlation | None:
-    """How well a score is known to rank networks; None where nobody has tried.
-
-    The trained benchmark, in the half that nothing was chosen on, comes before published accuracies; `source` says
-    which it is.
-
-    Args:
-        proxy: A name of `PROXIES`.
-        part: One of `judging.PARTS`.
-    """
-    return next((row for row in known_correlations(proxy) if row.part == part), None)
-
-
 def known_correlations(proxy: str) -> tuple[Correlation, ...]:
-    """All that is known of a score, by part and source."""
+    """How well a score, a name of `PROXIES`, is known to rank networks, by part and source; empty: nobody has tried.
+
+    Of the trained benchmark it is told in the half that nothing was chosen on.
+    """
     return tuple(row for row in _known() if row.proxy == proxy)
 
 

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from archlab import space as space_room
 from archlab.errors import PlanError, SpecError, four_parts, unknown_name
 from archlab.families.refit import Refit
-from archlab.proxy import DEFAULT, PROXIES
+from archlab.proxy import DEFAULT, DEFAULT_ON_IMAGES, PROXIES
 from archlab.space import SearchSpace
 from archlab.study.objective import OBJECTIVES
 from archlab.study.samplers import SAMPLERS
@@ -56,9 +56,9 @@ class StudyPlan:
     budget is not scored (1.5 if left out, 1 for a score that trains: it costs minutes); `score_batch` is the number of
     images a score sees, `measure_s` the longest one measurement may take. `runtime`, `precision` and `threads` left out
     are the device's own. After `failures_in_a_row` networks that failed, or `device_failures_in_a_row` losses of the
-    device, one after the other, the search stops. A score that trains does so on `data`. With a `resolution`, all
-    networks, the published ones too, are for images of that side and so many `classes`, their stems' strides divided by
-    `stem_divisor`; see `Refit`.
+    device, one after the other, the search stops. `proxy` left out is `published`, and with `data`, the images of a
+    score that trains, `short_train`. With a `resolution`, all networks, the published ones too, are for images of that
+    side and so many `classes`, their stems' strides divided by `stem_divisor`; see `Refit`.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -67,7 +67,7 @@ class StudyPlan:
     device: str
     space: str = "hybrid"
     objectives: tuple[str, ...] = ("score", "latency_ms")
-    proxy: str = DEFAULT
+    proxy: str = ""
     sampler: str = "tpe"
     trials: int | None = None
     minutes: float | None = None
@@ -101,6 +101,8 @@ class StudyPlan:
                 )
         if self.trials is None and self.minutes is None:
             object.__setattr__(self, "trials", _DEFAULT_TRIALS)
+        if not self.proxy:
+            object.__setattr__(self, "proxy", DEFAULT if self.data is None else DEFAULT_ON_IMAGES)
         if self.skip_factor is None:
             trains = self.proxy in PROXIES and PROXIES[self.proxy].needs == "data"
             object.__setattr__(self, "skip_factor", _SKIP_TRAINED if trains else _SKIP)

@@ -1,9 +1,11 @@
 """Turn the shards of real images under ARCHLAB_DATA into one .npz per set, as `archlab train --data` reads it.
 
-    python studies/data/make_npz.py --out DIR        # writes DIR/cifar10.npz and DIR/tiny50.npz
+    python studies/data/make_npz.py --out DIR        # writes DIR/cifar10.npz and DIR/tiny50.npz, two files each
 
 The files hold `images` (N, H, W, 3, uint8) and `labels` for training, `val_images` and `val_labels` for scoring. A
-set whose shards are not there is named and left out. The images themselves are not part of the repository.
+set whose shards are not there is named and left out. Beside each lies NAME_search.npz: its training images alone, the
+last tenth of them to score on. A search that looked at the images on which its networks are judged in the end would
+choose what happens to be good there. The images themselves are not part of the repository.
 """
 
 import argparse
@@ -18,10 +20,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-__all__ = ["SETS", "cifar10_shard", "join", "main", "tiny50_shard"]
+__all__ = ["SETS", "cifar10_shard", "for_search", "join", "main", "tiny50_shard"]
 
 _MOSAIC = (25, 40)
 _SIDE = 32
+_SEARCH_SHARE = 0.1
 
 
 def cifar10_shard(shard: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -62,6 +65,17 @@ def join(folder: Path, split: str, read: Callable[[Any], tuple[np.ndarray, np.nd
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
+def for_search(images: Any, labels: Any) -> tuple[Any, Any, Any, Any]:
+    """Split training images `(N, H, W, 3)` and labels `(N,)` into those to train on and those to score on, the last."""
+    at = round(len(images) * (1 - _SEARCH_SHARE))
+    return images[:at], labels[:at], images[at:], labels[at:]
+
+
+def _write(path: Path, images: Any, labels: Any, val_images: Any, val_labels: Any) -> None:
+    np.savez(path, images=images, labels=labels, val_images=val_images, val_labels=val_labels)
+    sys.stdout.write(f"{path.stem}: {images.shape} for training, {val_images.shape} for scoring\n")
+
+
 def main() -> None:
     """Write every set whose shards are there."""
     parser = argparse.ArgumentParser(description="Make .npz files of the image shards under ARCHLAB_DATA.")
@@ -74,9 +88,8 @@ def main() -> None:
             sys.stderr.write(f"{name}: no shards in {root / folder}; set ARCHLAB_DATA\n")
             continue
         images, labels = join(root / folder, "train", read)
-        val_images, val_labels = join(root / folder, scored, read)
-        np.savez(out / f"{name}.npz", images=images, labels=labels, val_images=val_images, val_labels=val_labels)
-        sys.stdout.write(f"{name}: {images.shape} for training, {val_images.shape} for scoring\n")
+        _write(out / f"{name}.npz", images, labels, *join(root / folder, scored, read))
+        _write(out / f"{name}_search.npz", *for_search(images, labels))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
     python studies/hybrid_bench/ship_bench.py [--recipe cifar10]
 
-Reads the tables of this folder, judge-RECIPE-full.csv (`bench_judge.py`) among them, and
-`studies/published/summary.csv`; writes `archlab/proxy/data/hybrid_bench.json.gz` and `correlations.csv` beside it. A
-network is shipped if it was trained by the recipe; a correlation, if a score of the package has it alone. Of published
-accuracies those pairs are taken that were trained alike, each network predicted without having seen its family.
+Reads the tables of this folder, judge-RECIPE-full.csv (`bench_judge.py`) among them, and `summary.csv` and
+`variants_scores.csv` of `studies/published`; writes `archlab/proxy/data/hybrid_bench.json.gz` and `correlations.csv`
+beside it. A network is shipped if it was trained by the recipe; a correlation, if a score of the package has it alone.
+Of published accuracies those pairs are taken that were trained alike, each network predicted without having seen its
+family, and for scores without training the variants that archlab can build, whatever their recipe.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from archlab.proxy.judging import EQUAL_COST, Correlation
 __all__ = ["benchmark", "judged", "main", "published"]
 
 _SUMMARY = HERE.parent / "published" / "summary.csv"
+_VARIANTS = _SUMMARY.with_name("variants_scores.csv")
 _SET = "same recipe"
 _WAYS = {
     "published, asked for one recipe": "published",
@@ -93,13 +95,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=HERE, help="folder of the tables")
     parser.add_argument("--specs", type=Path, default=HERE / "specs.jsonl")
     parser.add_argument("--summary", type=Path, default=_SUMMARY, help="studies/published/summary.csv")
+    parser.add_argument("--variants", type=Path, default=_VARIANTS, help="studies/published/variants_scores.csv")
     parser.add_argument("--recipe", choices=list(RECIPES), default="cifar10")
     parser.add_argument("--out", type=Path, default=BENCHMARK.parent)
     asked = parser.parse_args()
     found = benchmark(asked.folder, asked.specs, asked.recipe)
     if found.networks:
         write_bytes(asked.out / BENCHMARK.name, pack(found))
-    rows = [*judged(asked.folder, asked.recipe), *published(asked.summary)]
+    rows = [*judged(asked.folder, asked.recipe), *published(asked.summary), *read_table(asked.variants)]
     write_text(asked.out / CORRELATIONS.name, table(rows))
 
 

@@ -3,11 +3,13 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 STUDY = Path(__file__).parents[2] / "studies" / "proof"
-sys.path.insert(0, str(STUDY))
+sys.path[:0] = [str(STUDY), str(STUDY.parent / "data")]
 
+import make_npz  # noqa: E402
 import proof_rivals as room  # noqa: E402
 import proof_table  # noqa: E402
 
@@ -70,3 +72,11 @@ def test_the_table_has_a_row_per_seed() -> None:
     assert lines[1] == "1.0,winner,found_1ms,0.9000,60.0,0"
     assert lines[-1] == "1.0,published,m1,0.9500,60.0,2"
     assert len(lines) == 7
+
+
+def test_a_search_sees_training_images_alone_and_each_once() -> None:
+    images, labels, val_images, val_labels = make_npz.for_search(np.arange(20).reshape(20, 1, 1, 1), np.arange(20))
+    assert val_labels.tolist() == [18, 19]
+    assert sorted([*labels, *val_labels]) == list(range(20))
+    assert (images.ravel() == labels).all()
+    assert (val_images.ravel() == val_labels).all()

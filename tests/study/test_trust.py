@@ -1,5 +1,7 @@
 """What is known of a search's score: found by name, put into words, with its seconds."""
 
+import dataclasses
+
 import pytest
 
 from archlab.proxy.judging import EQUAL_COST, Correlation
@@ -25,7 +27,10 @@ def record(number: int, score_s: float | None, origin: str = "sampled") -> Recor
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = {name: correlation(name, tau) for name, tau in (("naswot", 0.5), ("params", 0.25), ("macs", -0.125))}
-    monkeypatch.setattr(room, "known_correlation", lambda proxy, part=EQUAL_COST: rows.get(proxy))
+    more = dataclasses.replace(rows["naswot"], tau=0.75, low=0.5, high=1.0, pairs=900, networks=99, source="papers")
+    other_part = dataclasses.replace(rows["naswot"], part="all pairs")
+    found = {name: (row,) for name, row in rows.items()} | {"naswot": (other_part, rows["naswot"], more)}
+    monkeypatch.setattr(room, "known_correlations", lambda proxy: found.get(proxy, ()))
 
 
 @pytest.mark.usefixtures("known")
@@ -35,10 +40,11 @@ def test_a_known_score_stands_beside_the_counts() -> None:
     assert (found.seconds, found.networks) == (2.0, 2)
     assert found.cost_words() == "scoring took 2.0 s, 1 s for each of 2 networks"
     assert found.correlation_words() == (
-        "the score naswot ranks networks of about equal cost with Kendall's τ 0.50 (0.40 to 0.60; 30 networks, made "
-        "up; beside it params 0.25, macs -0.12); 0 is chance, 1 is perfect"
+        "the score naswot ranks networks of about equal cost with Kendall's τ 0.75 (0.50 to 1.00; 99 networks, papers) "
+        "and 0.50 (0.40 to 0.60; 30 networks, made up; beside it params 0.25, macs -0.12); 0 is chance, 1 is perfect"
     )
-    assert found.to_dict()["tau"] == 0.5
+    assert (found.to_dict()["tau"], found.to_dict()["networks"]) == (0.75, 99)
+    assert [one["tau"] for one in found.to_dict()["others"]] == [0.5]
     assert found.to_dict()["scored"] == 2
 
 
@@ -55,5 +61,5 @@ def test_a_score_that_nobody_has_judged_says_so() -> None:
     assert found.correlation_words() == "how well zen ranks trained networks is not known yet: read a score as a hint"
     assert found.to_dict() == {
         "proxy": "zen", "part": None, "tau": None, "low": None, "high": None, "pairs": None, "networks": None,
-        "source": None, "seconds": 0.0, "scored": 0,
+        "source": None, "others": [], "seconds": 0.0, "scored": 0,
     }  # fmt: skip
