@@ -25,8 +25,9 @@ class Scorer:
         """Check the plan; what a score trains lies in the folder `out`, or in one that passes with this value."""
         if plan.proxy not in PROXIES:
             raise unknown_name("proxy", plan.proxy, PROXIES, "see: archlab proxy list")
-        self._trains = PROXIES[plan.proxy].needs == "data"
-        if plan.data is not None and not self._trains:
+        self.trains = PROXIES[plan.proxy].needs == "data"
+        """Whether a score takes minutes."""
+        if plan.data is not None and not self.trains:
             raise _blind(plan)
         self._plan, self._out = plan, out
 
@@ -38,7 +39,7 @@ class Scorer:
             PlanError: When the images cannot be read.
         """
         plan = self._plan
-        if self._trains:
+        if self.trains:
             return self._training.score(spec)
         return score(plan.proxy, spec, batch_size=plan.score_batch, seed=plan.seed).score
 

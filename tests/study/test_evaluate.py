@@ -228,6 +228,18 @@ def test_a_baseline_is_scored_even_where_it_is_not_timed(clock: Clock) -> None:
     assert set(judge.baseline(NANO, 1e6).values) == {"score", "latency_ms"}
 
 
+def test_a_score_that_trains_is_not_spent_on_a_baseline_over_the_budget(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = Evaluator(plan(device="cpu", proxy="short_train", budget_ms=2.0))
+    monkeypatch.setitem(judge.score.__dict__, "_training", None)  # would raise if it trained
+    found = judge.baseline(XXS, 1000.0)
+    assert judge.plan.skip_ms < found.values["latency_ms"]
+    assert set(found.values) == {"latency_ms"}
+    assert found.skipped is not None
+    assert "so it was not scored" in found.skipped
+
+
 def test_how_it_was_done_is_told(clock: Clock) -> None:
     told = Evaluator(plan()).describe()
     assert (told["device"]["name"], told["score"]["name"]) == ("orin", "params")
