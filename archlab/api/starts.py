@@ -7,12 +7,18 @@ from archlab.reports import study_files
 from archlab.spec import ArchSpec
 from archlab.study import result
 from archlab.study.plan import StudyPlan
+from archlab.study.scorer import take_over
 
-__all__ = ["front_specs"]
+__all__ = ["begin_from"]
 
 
-def front_specs(folder: Path, plan: StudyPlan) -> list[ArchSpec]:
-    """The networks of another study's front that lie in the space of a plan; at least one.
+def begin_from(folder: Path, plan: StudyPlan, out: Path) -> list[ArchSpec]:
+    """The networks of another study's front that lie in the space of a plan, at least one; what it trained is kept.
+
+    Args:
+        folder: The other study.
+        plan: The new one.
+        out: Its folder; gets the trained rungs of the other study if both score by the same training.
 
     Raises:
         PlanError: If there is none.
@@ -31,4 +37,5 @@ def front_specs(folder: Path, plan: StudyPlan) -> list[ArchSpec]:
                 do=f"search the space {files.plan.space!r}, or leave that study out",
             )
         )
+    take_over(files.plan, folder, plan, out)
     return inside

@@ -13,7 +13,7 @@ from archlab import reports
 from archlab.api.arguments import checked
 from archlab.api.notes import note_on
 from archlab.api.progress import show_progress
-from archlab.api.starts import front_specs
+from archlab.api.starts import begin_from
 from archlab.errors import StudyError, four_parts
 from archlab.figures import draw_front
 from archlab.format import percent
@@ -202,7 +202,7 @@ def search(
         threads: CPU threads of a measurement; None takes the device's own.
         storage: Any Optuna storage URL; None keeps a journal file in the folder.
         seed: Seed of sampler, weights and images.
-        start: A study folder whose front is tried first.
+        start: A study folder whose front is tried first; what it trained is not trained again.
         out: The study folder; None takes ``studies/SPACE-DEVICE-BUDGETms``.
         data: Images for a score that trains; None takes digits.
         resolution: Side in pixels of the images that all networks are for; None leaves it to the space.
@@ -233,7 +233,7 @@ def search(
         classes=classes,
     )
     folder = Path(out) if out is not None else Path("studies") / plan.name
-    first = [] if start is None else front_specs(Path(start), plan)
+    first = [] if start is None else begin_from(Path(start), plan, folder)
     with contextlib.nullcontext(on_progress) if on_progress else show_progress() as watch:
         found = engine.run(plan, folder, argv=argv, first=first, on_progress=watch)
     reports.write(folder)

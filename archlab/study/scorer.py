@@ -1,6 +1,7 @@
 """The score of a search: of each network by itself, or, where it trains, rung by rung beside the networks before."""
 
 import functools
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -8,9 +9,30 @@ from archlab.errors import PlanError, four_parts, unknown_name
 from archlab.proxy import PROXIES, score
 from archlab.proxy.short_train import ShortTraining, short_training
 from archlab.spec import ArchSpec
+from archlab.study.folder import StudyFolder
 from archlab.study.plan import StudyPlan
 
-__all__ = ["Scorer"]
+__all__ = ["Scorer", "take_over"]
+
+
+_FOLDER = "short_train"
+
+
+def take_over(theirs: StudyPlan, start: Path, plan: StudyPlan, out: Path) -> None:
+    """Let a new study of `plan` in `out` know what the one in `start` has trained, if both train alike.
+
+    No network is trained twice then, and the first ones already have rivals at every rung.
+
+    Raises:
+        StudyError: When `out` cannot be made.
+    """
+    ours, source = out / _FOLDER, start / _FOLDER
+    alike = all(getattr(theirs, name) == getattr(plan, name) for name in ("proxy", "data", "seed"))
+    if alike and source.is_dir() and not ours.exists():
+        StudyFolder(out).make()
+        ours.mkdir()
+        for path in source.glob("*.json*"):
+            shutil.copy(path, ours)
 
 
 class Scorer:
@@ -48,7 +70,7 @@ class Scorer:
         if self._out is None:
             self._passing = tempfile.TemporaryDirectory()
         out = self._out or Path(self._passing.name)
-        return short_training(self._plan.data, out / "short_train", seed=self._plan.seed)
+        return short_training(self._plan.data, out / _FOLDER, seed=self._plan.seed)
 
 
 def _blind(plan: StudyPlan) -> PlanError:

@@ -11,7 +11,7 @@ from archlab.families import published
 from archlab.families.refit import Refit
 from archlab.proxy import score
 from archlab.study.plan import StudyPlan
-from archlab.study.scorer import Scorer
+from archlab.study.scorer import Scorer, take_over
 
 
 def plan(**changes: object) -> StudyPlan:
@@ -47,3 +47,18 @@ def test_a_score_that_trains_remembers_in_the_folder(tmp_path: Path) -> None:
     for spec in small:
         again(spec)  # a later network may have changed what an earlier one is expected to reach
     assert len((tmp_path / "short_train" / "rungs.jsonl").read_text().splitlines()) == len(lines)
+
+    take_over(asked, tmp_path, asked, tmp_path / "next")
+    known = Scorer(asked, tmp_path / "next")
+    for spec in small:
+        known(spec)
+    assert len((tmp_path / "next" / "short_train" / "rungs.jsonl").read_text().splitlines()) == len(lines)
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"data": "other.npz"}, {"proxy": "params", "data": None}])
+def test_what_was_trained_otherwise_is_not_taken_over(tmp_path: Path, change: dict[str, object]) -> None:
+    (tmp_path / "short_train").mkdir()
+    theirs = plan(proxy="short_train", data="few.npz")
+    ours = plan(**{"proxy": "short_train", "data": "few.npz", **change})
+    take_over(theirs, tmp_path, ours, tmp_path / "next")
+    assert not (tmp_path / "next").exists()
