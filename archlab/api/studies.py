@@ -196,7 +196,7 @@ def search(
         space: A shipped space or a YAML file.
         trials: Networks to try (200 if neither `trials` nor `minutes` is given).
         minutes: Time to spend on trials.
-        proxy: The accuracy score; None takes the default one.
+        proxy: The accuracy score; None takes `published`, or, where there is `data`, `short_train`.
         sampler: ``tpe``, ``nsga2`` or ``random``.
         runtime: Runtime of a measured device; None takes its first.
         threads: CPU threads of a measurement; None takes the device's own.

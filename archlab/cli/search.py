@@ -17,7 +17,12 @@ _Trials = Annotated[
     int | None, typer.Option("--trials", min=1, help="Networks to try; 200 if --minutes is left out too.")
 ]
 _Minutes = Annotated[float | None, typer.Option("--minutes", min=0, help="Stop after so long instead.")]
-_Proxy = Annotated[str | None, typer.Option("--proxy", help="Accuracy score of: archlab proxy list.")]
+_Proxy = Annotated[
+    str | None,
+    typer.Option(
+        "--proxy", help="Accuracy score of: archlab proxy list; published if left out, or short_train with --data."
+    ),
+]
 _Sampler = Annotated[str, typer.Option("--sampler", help="tpe, nsga2 or random.")]
 _Storage = Annotated[
     str | None, typer.Option("--storage", help="Any Optuna storage URL; a journal file in the folder if left out.")

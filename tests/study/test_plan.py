@@ -124,3 +124,9 @@ def test_a_score_that_trains_is_not_spent_on_a_network_over_the_budget() -> None
     assert StudyPlan(budget_ms=4.0, device="cpu").skip_ms == 6.0
     assert StudyPlan(budget_ms=4.0, device="cpu", proxy="short_train").skip_ms == 4.0
     assert StudyPlan(budget_ms=4.0, device="cpu", proxy="short_train", skip_factor=2.0).skip_ms == 8.0
+
+
+def test_images_make_a_training_the_score() -> None:
+    assert StudyPlan(budget_ms=4.0, device="cpu").proxy == "published"
+    assert StudyPlan(budget_ms=4.0, device="cpu", data="digits").proxy == "short_train"
+    assert StudyPlan(budget_ms=4.0, device="cpu", data="digits", proxy="zen").proxy == "zen"
