@@ -202,7 +202,7 @@ PROXIES: dict[str, Proxy] = {
     ),
     "short_train": Proxy(
         name="short_train",
-        title="top-1 (%) after a short training on your own images, or on digits",
+        title="short training: top-1 (%) on your own images, or on digits",
         source="archlab's training loop; rungs after Jamieson and Talwalkar, AISTATS 2016, arXiv 1502.07943",
         needs="data",
         note="rewards learning fast; takes minutes",
@@ -210,7 +210,7 @@ PROXIES: dict[str, Proxy] = {
     ),
     "published": Proxy(
         name="published",
-        title="published: ImageNet-1k top-1 (%) predicted for one training recipe; score shows its 90 % interval",
+        title="predicted top-1: on ImageNet-1k (%), after one training recipe; archlab proxy score shows its interval",
         source="timm's results files and the papers' tables; archlab's own fit, studies/published",
         needs="nothing",
         note="rewards what published networks gained by, at one training recipe",
