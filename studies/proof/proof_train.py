@@ -4,9 +4,10 @@
     python studies/proof/proof_train.py --data DATA --work WORK [--workers 2]
 
 What was found under a budget is the network with the highest score in the front of `search-BUDGET`. First every network
-is trained from seed 0; then what was found, and of each budget the rivals within two points of the best one, from
-seeds 1 and 2. A training that the benchmark of hybrids has already done (same network, recipe, seed) is taken from
-there. The command goes on where it was; several may run at the same time.
+is trained from seed 0; then what was found, and of each budget the rivals within two points of the best one, from seeds
+1 and 2. A training that the benchmark of hybrids has already done (same network, recipe, seed) is taken from there, and
+a network that was found under two budgets is trained once. The command goes on where it was; several may run at the
+same time.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import statistics
 import subprocess
 import sys
 from collections import defaultdict
+from pathlib import Path
 
 import proof_paths  # noqa: F401
 from bench_networks import HERE as BENCH
@@ -72,15 +74,15 @@ def _best() -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _take_over(networks: list[Network]) -> None:
-    """Copy the rows of trainings that the benchmark has done; a network is known by its digest."""
-    theirs = {row["name"]: row["small"] for row in read(BENCH / RESULTS) if row["recipe"] == RECIPE_NAME}
-    names = {small: name for name, small in theirs.items()}
+def _take_over(networks: list[Network], folder: Path) -> None:
+    """Copy the rows of trainings that lie in a folder under another name; a network is known by its digest."""
+    theirs = [row for row in read(folder / RESULTS) if row["recipe"] == RECIPE_NAME]
     for network in networks:
-        other = names.get(RECIPE.small(network.spec).digest)
-        for table in (CURVES, RESULTS) if other else ():
-            rows = [row for row in read(BENCH / table) if (row["name"], row["recipe"]) == (other, RECIPE_NAME)]
-            add(HERE, {table: [row | {"name": network.name} for row in rows]})
+        small = RECIPE.small(network.spec).digest
+        for other in {row["name"] for row in theirs if row["small"] == small}:
+            for table in (CURVES, RESULTS):
+                rows = [row for row in read(folder / table) if (row["name"], row["recipe"]) == (other, RECIPE_NAME)]
+                add(HERE, {table: [row | {"name": network.name} for row in rows]})
 
 
 def main() -> None:
@@ -92,12 +94,16 @@ def main() -> None:
     asked = parser.parse_args()
     networks = [*load(HERE / SPECS), *map(found, BUDGETS_MS)]
     write_text(HERE / NETWORKS, "".join(f"{line(network)}\n" for network in networks))
-    _take_over(networks)
+    once = {RECIPE.small(network.spec).digest: network.name for network in reversed(networks)}.values()
+    _take_over(networks, BENCH)
     command = [sys.executable, str(BENCH / "train_bench.py"), "--data", asked.data, "--work", asked.work]
     command += ["--out", str(HERE), "--specs", str(HERE / NETWORKS), "--recipe", RECIPE_NAME]
     command += ["--workers", asked.workers]
-    subprocess.run([*command, "--seeds", "0"], check=True)
-    subprocess.run([*command, "--seeds", *map(str, SEEDS), "--only", *_best()], check=True)
+    subprocess.run([*command, "--seeds", "0", "--only", *once], check=True)
+    _take_over(networks, HERE)
+    best = [name for name in _best() if name in once]
+    subprocess.run([*command, "--seeds", *map(str, SEEDS), "--only", *best], check=True)
+    _take_over(networks, HERE)
 
 
 if __name__ == "__main__":
