@@ -2,7 +2,10 @@
 
     python studies/proof/proof_paired.py      # writes paired.csv
 
-Run it on a machine that is otherwise idle. `ratio` is the median over the pairs of what was found over its rival.
+Run it on a machine that is otherwise idle. `found_ms` and `rival_ms` are those of each by itself, as the budget means
+it, all by the same procedure (`proof_rivals.Clock`). `ratio` is the median over the pairs of what was found over its
+rival; in turns both find the caches full of the other's weights and are slower, `found_paired_ms` and
+`rival_paired_ms`.
 """
 
 import csv
@@ -13,7 +16,8 @@ from typing import Any
 import proof_paths  # noqa: F401
 from bench_networks import load
 from bench_table import read
-from proof_rivals import BUDGETS_MS, HERE, RECIPE, RIVALS
+from latency_bench import LATENCY
+from proof_rivals import BUDGETS_MS, HERE, RECIPE, RIVALS, Clock
 from proof_train import NETWORKS, SEEDS, accuracies, name_of
 
 from archlab.device import catalog
@@ -28,7 +32,10 @@ from archlab.spec import ArchSpec
 __all__ = ["PAIRED", "main", "trained_rivals"]
 
 PAIRED = "paired.csv"
-_COLUMNS = ("budget_ms", "rival", "found_ms", "rival_ms", "ratio", "low", "high", "verdict", "pairs")
+_COLUMNS = (
+    *("budget_ms", "rival", "found_ms", "rival_ms"),
+    *("found_paired_ms", "rival_paired_ms", "ratio", "low", "high", "verdict", "pairs"),
+)
 
 
 def trained_rivals(budget_ms: float) -> list[str]:
@@ -39,7 +46,7 @@ def trained_rivals(budget_ms: float) -> list[str]:
 
 
 def _rows(specs: dict[str, ArchSpec]) -> Iterator[dict[str, Any]]:
-    cpu = catalog.device("cpu")
+    cpu, clock = catalog.device("cpu"), Clock(HERE / LATENCY)
     run = catalog.run_for(cpu)
 
     def work(name: str) -> Workload:
@@ -49,7 +56,18 @@ def _rows(specs: dict[str, ArchSpec]) -> Iterator[dict[str, Any]]:
     for budget_ms in BUDGETS_MS:
         for rival in trained_rivals(budget_ms):
             found = compare(work(name_of(budget_ms)), work(rival), cpu, run)
-            values = (budget_ms, rival, found.a_ms, found.b_ms, found.ratio, *found.ci95, found.verdict, found.pairs)
+            alone = (clock.ms(RECIPE.small(specs[name])) for name in (name_of(budget_ms), rival))
+            values = (
+                budget_ms,
+                rival,
+                *alone,
+                found.a_ms,
+                found.b_ms,
+                found.ratio,
+                *found.ci95,
+                found.verdict,
+                found.pairs,
+            )
             yield dict(zip(_COLUMNS, values, strict=True))
 
 

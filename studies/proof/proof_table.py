@@ -3,8 +3,8 @@
     python studies/proof/proof_table.py
 
 The rival of a budget is the published or scaled network with the highest mean accuracy over three seeds. Better means
-that the difference of the means is more than two standard errors of it over the seeds; the latencies are those of the
-two measured in turns.
+that the difference of the means is more than two standard errors of it over the seeds, and that it is not slower when
+the two are measured in turns; the latencies of the table are those of each by itself.
 """
 
 import csv
