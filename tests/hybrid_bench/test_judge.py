@@ -12,8 +12,8 @@ from archlab.api.correlating import correlate_rows
 from archlab.cost.count import count
 from archlab.cost.trace import trace
 from archlab.proxy import evidence
-from archlab.proxy.evidence import read_table, unpack
-from archlab.proxy.judging import Bench
+from archlab.proxy.evidence import read_table, table, unpack
+from archlab.proxy.judging import EQUAL_COST, Bench, Correlation
 
 STUDY = Path(__file__).parents[2] / "studies" / "hybrid_bench"
 sys.path.insert(0, str(STUDY))
@@ -165,10 +165,21 @@ def test_the_judge_reads_the_tables(tables: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_is_shipped_is_what_was_judged(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scores of the package alone; a summary of published accuracies counts where it has an interval."""
+    """Scores of the package alone; a summary of published accuracies counts where it has an interval; variants do."""
     summary = ["set,way,networks,pairs,tau,tau_low,tau_high,mean_error", "same recipe,parameters,9,8,0.5,0.4,0.6,"]
     summary += ["same recipe,multiply-adds,9,8,0.5,,,", "all,parameters,9,8,0.1,0.0,0.2,"]
     (tables / "summary.csv").write_text("\n".join(summary) + "\n")
+    variant = Correlation(
+        proxy="zico",
+        part=EQUAL_COST,
+        tau=0.5,
+        low=0.25,
+        high=0.75,
+        pairs=9,
+        networks=8,
+        source="a few, studies/published",
+    )
+    (tables / "variants.csv").write_text(table([variant]))
     monkeypatch.setattr(sys, "argv", ["bench_judge.py", "--folder", str(tables)])
     judge.main()
     given = [
@@ -178,6 +189,8 @@ def test_what_is_shipped_is_what_was_judged(tables: Path, monkeypatch: pytest.Mo
         tables / "specs.jsonl",
         "--summary",
         tables / "summary.csv",
+        "--variants",
+        tables / "variants.csv",
         "--out",
         tables,
     ]
@@ -190,7 +203,8 @@ def test_what_is_shipped_is_what_was_judged(tables: Path, monkeypatch: pytest.Mo
     assert (first.top1, first.macs, first.latency_ms) == ((41.0, 41.1), 100, 1.0)
     assert shipped.recipe == "3 epochs on 20,000 images of cifar10 at 32 px"
     rows = read_table(tables / "correlations.csv")
-    assert {row.proxy for row in rows} == {"naswot", "zen", "short_train", "params"}
+    assert {row.proxy for row in rows} == {"naswot", "zen", "short_train", "params", "zico"}
+    assert variant in rows
     assert [(row.tau, row.low, row.pairs) for row in rows if row.proxy == "params"] == [(0.5, 0.4, 8)]
     assert {row.source.rpartition(", ")[2] for row in rows} == {"studies/hybrid_bench", "studies/published"}
 
