@@ -110,7 +110,7 @@ def _asked(proxies: Sequence[str] | None) -> list[str]:
     for name in proxies or ():
         if name not in PROXIES:
             raise unknown_name("proxy", name, PROXIES, "see: archlab proxy list")
-    chosen = proxies or [name for name, row in PROXIES.items() if row.needs != "data"]
+    chosen = proxies or [name for name, row in PROXIES.items() if not row.trains]
     return list(dict.fromkeys([*chosen, *BASELINES]))
 
 
@@ -186,7 +186,7 @@ def _scores(
         for names in [[name] for name in asked] if is_timed else [asked]:
             for row in scores_of(target, names, data=data, seed=seed, on_skip=_skipped(one.model, on_note)):
                 values[row.proxy][at] = row.score
-                if is_timed or PROXIES[row.proxy].needs == "data":
+                if is_timed or PROXIES[row.proxy].trains:
                     seconds[row.proxy].append(row.seconds)
         passed = time.perf_counter() - started
         on_progress(Scored(done=at + 1, total=len(networks), model=one.model, seconds=passed))

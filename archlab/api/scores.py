@@ -56,7 +56,7 @@ def score_rows(
         if name not in PROXIES:
             raise unknown_name("proxy", name, PROXIES)
     target = resolve(model)
-    asked = proxies or [name for name, row in PROXIES.items() if row.needs != "data"]
+    asked = proxies or [name for name, row in PROXIES.items() if not row.trains]
     skip = None if proxies else (lambda name, error: on_skip(f"{name}: {error}"))
     if proxies:
         _check_choice(target, proxies)

@@ -30,6 +30,11 @@ class Proxy:
     reads: frozenset[str] = frozenset()
     area_power: Callable[[int], float] = lambda batch: 0.0
 
+    @property
+    def trains(self) -> bool:
+        """Whether it trains the network, on images of the user's: minutes, not seconds."""
+        return self.needs == "data"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProxyScore:

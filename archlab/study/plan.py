@@ -104,7 +104,7 @@ class StudyPlan:
         if not self.proxy:
             object.__setattr__(self, "proxy", DEFAULT if self.data is None else DEFAULT_ON_IMAGES)
         if self.skip_factor is None:
-            trains = self.proxy in PROXIES and PROXIES[self.proxy].needs == "data"
+            trains = self.proxy in PROXIES and PROXIES[self.proxy].trains
             object.__setattr__(self, "skip_factor", _SKIP_TRAINED if trains else _SKIP)
         if self.sampler not in SAMPLERS:
             raise unknown_name("sampler", self.sampler, SAMPLERS)

@@ -14,7 +14,6 @@ from archlab.study.plan import StudyPlan
 
 __all__ = ["Scorer", "take_over"]
 
-
 _FOLDER = "short_train"
 
 
@@ -47,8 +46,7 @@ class Scorer:
         """Check the plan; what a score trains lies in the folder `out`, or in one that passes with this value."""
         if plan.proxy not in PROXIES:
             raise unknown_name("proxy", plan.proxy, PROXIES, "see: archlab proxy list")
-        self.trains = PROXIES[plan.proxy].needs == "data"
-        """Whether a score takes minutes."""
+        self.trains = PROXIES[plan.proxy].trains
         if plan.data is not None and not self.trains:
             raise _blind(plan)
         self._plan, self._out = plan, out
@@ -74,7 +72,7 @@ class Scorer:
 
 
 def _blind(plan: StudyPlan) -> PlanError:
-    trained = ", ".join(name for name, row in PROXIES.items() if row.needs == "data")
+    trained = ", ".join(name for name, row in PROXIES.items() if row.trains)
     return PlanError(
         four_parts(
             "this score looks at no images of yours",

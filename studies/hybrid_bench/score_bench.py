@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=HERE / "out", help="folder of the short trainings")
     parser.add_argument("--first", type=int, help="only the first so many networks")
     asked = parser.parse_args()
-    proxies = asked.proxy or [name for name, row in PROXIES.items() if row.needs != "data"]
+    proxies = asked.proxy or [name for name, row in PROXIES.items() if not row.trains]
     path = asked.out / SCORES
     done = {(row["name"], row["of"], row["proxy"]) for row in read(path)}
     label = f"short_train:{asked.data.stem if asked.data else 'digits'}"

@@ -15,9 +15,9 @@ from typing import Any
 
 import proof_paths  # noqa: F401
 from bench_networks import load
-from bench_table import read
 from latency_bench import LATENCY
-from proof_rivals import BUDGETS_MS, HERE, RECIPE, RIVALS, Clock
+from proof_rivals import BUDGETS_MS, HERE, RECIPE, Clock
+from proof_rivals import names as rivals
 from proof_train import NETWORKS, SEEDS, accuracies, name_of
 
 from archlab.device import catalog
@@ -41,8 +41,7 @@ _COLUMNS = (
 def trained_rivals(budget_ms: float) -> list[str]:
     """The rivals of a budget that were trained from all seeds."""
     tops = accuracies()
-    names = [row["name"] for row in read(HERE / RIVALS) if float(row["budget_ms"]) == budget_ms]
-    return [name for name in names if len(tops[name]) >= len(SEEDS)]
+    return [name for name in rivals(budget_ms) if len(tops[name]) >= len(SEEDS)]
 
 
 def _rows(specs: dict[str, ArchSpec]) -> Iterator[dict[str, Any]]:
@@ -57,18 +56,8 @@ def _rows(specs: dict[str, ArchSpec]) -> Iterator[dict[str, Any]]:
         for rival in trained_rivals(budget_ms):
             found = compare(work(name_of(budget_ms)), work(rival), cpu, run)
             alone = (clock.ms(RECIPE.small(specs[name])) for name in (name_of(budget_ms), rival))
-            values = (
-                budget_ms,
-                rival,
-                *alone,
-                found.a_ms,
-                found.b_ms,
-                found.ratio,
-                *found.ci95,
-                found.verdict,
-                found.pairs,
-            )
-            yield dict(zip(_COLUMNS, values, strict=True))
+            paired = (found.a_ms, found.b_ms, found.ratio, *found.ci95, found.verdict, found.pairs)
+            yield dict(zip(_COLUMNS, (budget_ms, rival, *alone, *paired), strict=True))
 
 
 def main() -> None:

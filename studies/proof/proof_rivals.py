@@ -31,7 +31,7 @@ from archlab.families import Published
 from archlab.files import write_text
 from archlab.spec import ArchSpec
 
-__all__ = ["BUDGETS_MS", "HERE", "RECIPE", "RECIPE_NAME", "RIVALS", "SPECS", "Clock", "main"]
+__all__ = ["BUDGETS_MS", "HERE", "RECIPE", "RECIPE_NAME", "SPECS", "Clock", "main", "names"]
 
 HERE = Path(__file__).parent
 SPECS = "specs.jsonl"
@@ -139,6 +139,11 @@ def rivals(budget_ms: float, clock: Clock) -> Iterator[tuple[float, Network]]:
 
 def _network(name: str, origin: str, spec: ArchSpec) -> Network:
     return Network(name=name, origin=origin, macs=_macs(RECIPE.small(spec)), spec=spec)
+
+
+def names(budget_ms: float) -> list[str]:
+    """The rivals of a budget that `main` wrote."""
+    return [row["name"] for row in read(HERE / RIVALS) if float(row["budget_ms"]) == budget_ms]
 
 
 def main() -> None:

@@ -21,7 +21,8 @@ import proof_paths  # noqa: F401
 from bench_networks import HERE as BENCH
 from bench_networks import Network, line, load
 from bench_table import CURVES, RESULTS, add, read
-from proof_rivals import BUDGETS_MS, HERE, RECIPE, RECIPE_NAME, RIVALS, SPECS
+from proof_rivals import BUDGETS_MS, HERE, RECIPE, RECIPE_NAME, SPECS
+from proof_rivals import names as rivals
 
 from archlab.cost.count import count
 from archlab.cost.trace import trace
@@ -66,12 +67,11 @@ def accuracies() -> dict[str, dict[int, float]]:
 
 def _best() -> list[str]:
     """What was found, and of each budget the rivals whose accuracy is near to the highest."""
-    tops, names = accuracies(), []
+    tops, best = accuracies(), list[str]()
     for budget_ms in BUDGETS_MS:
-        rivals = [row["name"] for row in read(HERE / RIVALS) if float(row["budget_ms"]) == budget_ms]
-        means = {name: statistics.fmean(tops[name].values()) for name in rivals}
-        names += [name_of(budget_ms), *(name for name in rivals if means[name] >= max(means.values()) - _NEAR)]
-    return list(dict.fromkeys(names))
+        means = {name: statistics.fmean(tops[name].values()) for name in rivals(budget_ms)}
+        best += [name_of(budget_ms), *(name for name in means if means[name] >= max(means.values()) - _NEAR)]
+    return list(dict.fromkeys(best))
 
 
 def _take_over(networks: list[Network], folder: Path) -> None:

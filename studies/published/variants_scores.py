@@ -29,7 +29,7 @@ def main() -> None:
     """Score all, and write a row per score and set of pairs."""
     rows = [row for family in FAMILIES.values() for row in family.published if row.top1 and row.macs <= _MOST_MACS]
     networks = pd.DataFrame({"model": [row.name for row in rows], "top1": [row.top1 for row in rows]})
-    names = [name for name, row in PROXIES.items() if row.needs != "data" and name != "published"]
+    names = [name for name, row in PROXIES.items() if not row.trains and name != "published"]
     source = f"{len(networks)} published ImageNet-1k accuracies, recipes differ, studies/published"
     found = (Correlation(**row) for row in correlate_rows(networks, proxies=names))
     write_text(TABLE, table(dataclasses.replace(row, source=source) for row in found))

@@ -16,7 +16,7 @@ from archlab.proxy.passes import READS
 from archlab.proxy.row import NEEDS
 from archlab.spec import ArchSpec
 
-FREE = [name for name, row in PROXIES.items() if row.needs != "data"]
+FREE = [name for name, row in PROXIES.items() if not row.trains]
 """Training-free scores."""
 
 SMALLEST = ["convnext_atto", "edgenext_xx_small", "edgenext_xx_small_bn_hs", "efficientvit_b0", "efficientvit_m0"]

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 STUDY = Path(__file__).parents[2] / "studies" / "proof"
-sys.path[:0] = [str(STUDY), str(STUDY.parent / "data")]
+sys.path[:0] = [str(STUDY), *(str(STUDY.parent / name) for name in ("data", "hybrid_bench"))]
 
+import bench_table  # noqa: E402
 import make_npz  # noqa: E402
 import proof_rivals as room  # noqa: E402
 import proof_table  # noqa: E402
+import proof_train  # noqa: E402
 
 from archlab.spec import ArchSpec  # noqa: E402
 
@@ -48,6 +50,43 @@ def test_the_widest_version_is_the_widest() -> None:
     inside = [room._macs(room.RECIPE.small(spec)) for _, spec in room._versions(row)]
     assert found is not None
     assert room._macs(room.RECIPE.small(found[1])) == max(macs for macs in inside if macs / 1e7 <= 2.0)
+
+
+class Timed:
+    """Stands in for a measurement."""
+
+    quality = "ok"
+
+    def __init__(self, ms: float) -> None:
+        self.median_ms, self.ci95_ms = ms, (ms, ms)
+
+
+def test_of_all_readings_the_fastest_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two readings of each network, once for all; a faster one of the benchmark's goes before."""
+    readings = [Timed(ms) for ms in (3.0, 2.0, 5.0, 4.0)]
+    monkeypatch.setattr(room, "timed", lambda small: readings.pop(0))
+    known, other = (room.RECIPE.small(row.spec) for row in room._published()[:2])
+    monkeypatch.setattr(room, "BENCH", tmp_path)
+    bench = {"recipe": room.RECIPE_NAME, "small": known.digest, "latency_ms": 1.0, "low_ms": 0.9, "high_ms": 1.1}
+    room.append(tmp_path / "latency.csv", list(bench), [bench])
+    clock = room.Clock(tmp_path / "ours.csv")
+    assert (clock.ms(known), clock.ms(other)) == (1.0, 4.0)
+    assert clock(known)["low_ms"] == "0.9"
+    again = room.Clock(tmp_path / "ours.csv")
+    assert (again.ms(known), again.ms(other), readings) == (1.0, 4.0, [])
+
+
+def test_a_network_found_twice_has_the_rows_of_one_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (row,) = (row for row in room._published() if row.name == "efficientvit_m0")
+    twins = [room.Network(name=name, origin="found", macs=1, spec=row.spec) for name in ("one", "two")]
+    facts = dict.fromkeys(bench_table.COLUMNS[bench_table.RESULTS], "")
+    small = room.RECIPE.small(row.spec).digest
+    trained = facts | {"name": "one", "recipe": room.RECIPE_NAME, "seed": "1", "top1": "50.0", "small": small}
+    elsewhere = trained | {"name": "three", "small": "another"}
+    bench_table.add(tmp_path, {bench_table.RESULTS: [trained, elsewhere]})
+    monkeypatch.setattr(proof_train, "HERE", tmp_path)
+    proof_train._take_over(twins, tmp_path)
+    assert proof_train.accuracies() == {"one": {1: 50.0}, "two": {1: 50.0}, "three": {1: 50.0}}
 
 
 def verdict(found: tuple[float, ...], published: tuple[float, ...], faster: str = "level") -> proof_table.Verdict:
