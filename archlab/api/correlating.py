@@ -15,7 +15,7 @@ import pandas as pd
 
 from archlab.api.arguments import checked
 from archlab.api.known import KnownNetwork, known_networks
-from archlab.api.scores import layout_scores, scores_of
+from archlab.api.scores import layout_scores, scores_of, training_of
 from archlab.errors import ArchlabError, PlanError, four_parts, unknown_name
 from archlab.format import duration
 from archlab.proxy import PROXIES
@@ -51,7 +51,15 @@ Progress = Callable[[Scored], object]
 
 
 @checked
-def correlate(networks: str | Path | pd.DataFrame | None = None, **options: Any) -> pd.DataFrame:
+def correlate(
+    networks: str | Path | pd.DataFrame | None = None,
+    *,
+    proxies: Sequence[str] | None = None,
+    data: str | Path | None = None,
+    seed: int = 0,
+    on_progress: Progress | None = None,
+    on_note: Say | None = None,
+) -> pd.DataFrame:
     """Correlate scores with known accuracies: Kendall's τ over pairs of networks, with 95 % intervals.
 
     Pairs count whose accuracies are 0.2 points apart or more, and one deviation of such a difference between seeds
@@ -61,7 +69,13 @@ def correlate(networks: str | Path | pd.DataFrame | None = None, **options: Any)
         networks: A CSV or a table with the columns `model` (a published name, a spec file, STUDY_DIR:DIGEST or
             timm:NAME), `top1` in percent and, if known, `latency_ms`; several rows of a model are averaged. None takes
             the trained networks that come with the package, the half of them that no score was chosen on.
-        **options: Those of `correlate_rows`.
+        proxies: Names of `archlab proxy list`; None takes all that need no training. `params` and `macs` always are
+            beside them.
+        data: The images that `short_train` trains on, as for `train`; None takes digits. It trains the networks as a
+            search does, rung by rung beside those before.
+        seed: Seed of weights and images.
+        on_progress: Called after every network; None shows the progress on stderr.
+        on_note: Gets a line about whatever is left out, and why; None writes it on stderr.
 
     Returns:
         A row per score and part (`all pairs`, `equal cost`, `equal latency`), the best at equal cost first: `proxy`,
@@ -73,7 +87,8 @@ def correlate(networks: str | Path | pd.DataFrame | None = None, **options: Any)
         UnknownNameError: For a model or a score that does not exist.
         StudyError: Without a table, where no trained networks come with the package.
     """
-    return pd.DataFrame(correlate_rows(networks, **options))
+    rows = correlate_rows(networks, proxies=proxies, data=data, seed=seed, on_progress=on_progress, on_note=on_note)
+    return pd.DataFrame(rows)
 
 
 @checked
@@ -86,17 +101,7 @@ def correlate_rows(
     on_progress: Progress | None = None,
     on_note: Say | None = None,
 ) -> list[dict[str, Any]]:
-    """Correlate scores with known accuracies; see `correlate`. Plain rows.
-
-    Args:
-        networks: As for `correlate`.
-        proxies: Names of `archlab proxy list`; None takes all that need no training. `params` and `macs` always are
-            beside them.
-        data: The images that `short_train` trains on, as for `train`; None takes digits.
-        seed: Seed of weights and images.
-        on_progress: Called after every network; None shows the progress on stderr.
-        on_note: Gets a line about whatever is left out, and why; None writes it on stderr.
-    """
+    """Correlate scores with known accuracies; see `correlate`. Plain rows."""
     asked = _asked(proxies)
     on_note, on_progress = on_note or _say, on_progress or _shown()
     known, deviation, source = _of_package(on_note) if networks is None else _of_user(networks, on_note)
@@ -177,14 +182,14 @@ def _scores(
     """
     values = {name: np.full(len(networks), np.nan) for name in asked}
     seconds: dict[str, list[float]] = defaultdict(list)
-    timed = _timed(networks)
+    timed, training = _timed(networks), training_of(asked, data, seed)
     started = time.perf_counter()
     for at, one in enumerate(networks):
         if one.spec is None and len(layout_scores(asked)) < len(asked):
             on_note(f"{one.model}: a network of timm has no more than the scores of its layout")
         target, is_timed = one.target(), at in timed
         for names in [[name] for name in asked] if is_timed else [asked]:
-            for row in scores_of(target, names, data=data, seed=seed, on_skip=_skipped(one.model, on_note)):
+            for row in scores_of(target, names, seed=seed, training=training, on_skip=_skipped(one.model, on_note)):
                 values[row.proxy][at] = row.score
                 if is_timed or PROXIES[row.proxy].trains:
                     seconds[row.proxy].append(row.seconds)

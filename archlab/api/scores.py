@@ -11,11 +11,11 @@ import torch
 from archlab.api.arguments import checked
 from archlab.api.target import Target, resolve
 from archlab.errors import ArchlabError, SpecError, four_parts, unknown_name
-from archlab.proxy import DEFAULT, PROXIES, ProxyScore, Subject
+from archlab.proxy import DEFAULT, PROXIES, ProxyScore, ShortTraining, Subject, short_training
 from archlab.proxy import scores as score_specs
 from archlab.proxy.published import predict
 
-__all__ = ["layout_scores", "proxies", "proxy_rows", "score", "score_rows", "scores_of"]
+__all__ = ["layout_scores", "proxies", "proxy_rows", "score", "score_rows", "scores_of", "training_of"]
 
 
 def proxy_rows() -> list[dict[str, Any]]:
@@ -60,7 +60,17 @@ def score_rows(
     skip = None if proxies else (lambda name, error: on_skip(f"{name}: {error}"))
     if proxies:
         _check_choice(target, proxies)
-    return [_told(row, target) for row in scores_of(target, asked, seed=seed, data=data, on_skip=skip)]
+    training = training_of(asked, data, seed)
+    return [_told(row, target) for row in scores_of(target, asked, seed=seed, training=training, on_skip=skip)]
+
+
+def training_of(names: Iterable[str], data: str | Path | None, seed: int) -> ShortTraining | None:
+    """Open the short trainings that all networks of one request join, if any of the scores trains.
+
+    Raises:
+        PlanError: If the images cannot be read.
+    """
+    return short_training(data, seed=seed) if any(PROXIES[name].trains for name in names) else None
 
 
 def scores_of(
@@ -68,12 +78,12 @@ def scores_of(
     names: Iterable[str],
     *,
     seed: int = 0,
-    data: str | Path | None = None,
+    training: ShortTraining | None = None,
     on_skip: Callable[[str, ArchlabError], object] | None = None,
 ) -> list[ProxyScore]:
     """Score a network; as `archlab.proxy.scores`, but one of timm has no more than the scores of its layout."""
     if target.spec is not None:
-        return score_specs(names, target.spec, seed=seed, data=data, on_skip=on_skip)
+        return score_specs(names, target.spec, seed=seed, training=training, on_skip=on_skip)
     return _of_layout(layout_scores(names), target, on_skip)
 
 

@@ -5,7 +5,6 @@ other has to beat. How a network is scored is said in `scoring`, what passes sco
 """
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from archlab.errors import ArchlabError, unknown_name
 from archlab.proxy import (
@@ -27,12 +26,25 @@ from archlab.proxy import (
     zen,
     zico,
 )
+from archlab.proxy.halving import ShortTraining, short_training
 from archlab.proxy.passes import Subject
 from archlab.proxy.row import Proxy, ProxyScore
 from archlab.proxy.scoring import Settings, score_rows, score_side
 from archlab.spec import ArchSpec
 
-__all__ = ["DEFAULT", "DEFAULT_ON_IMAGES", "PROXIES", "Proxy", "ProxyScore", "Subject", "score", "score_side", "scores"]
+__all__ = [
+    "DEFAULT",
+    "DEFAULT_ON_IMAGES",
+    "PROXIES",
+    "Proxy",
+    "ProxyScore",
+    "ShortTraining",
+    "Subject",
+    "score",
+    "score_side",
+    "scores",
+    "short_training",
+]
 
 _AZ = "Lee and Ham, CVPR 2024, arXiv 2403.19232, equations 2 to 10"
 
@@ -256,10 +268,10 @@ def score(
     resolution: int | None = None,
     batch_size: int = 16,
     seed: int = 0,
-    data: str | Path | None = None,
+    training: ShortTraining | None = None,
 ) -> ProxyScore:
     """Score a network by one proxy; see `scores`."""
-    return scores([name], spec, resolution=resolution, batch_size=batch_size, seed=seed, data=data)[0]
+    return scores([name], spec, resolution=resolution, batch_size=batch_size, seed=seed, training=training)[0]
 
 
 def scores(
@@ -269,7 +281,7 @@ def scores(
     resolution: int | None = None,
     batch_size: int = 16,
     seed: int = 0,
-    data: str | Path | None = None,
+    training: ShortTraining | None = None,
     on_skip: Callable[[str, ArchlabError], object] | None = None,
 ) -> list[ProxyScore]:
     """Score a network by several proxies; those that read the same pass share it.
@@ -282,7 +294,7 @@ def scores(
         resolution: Input side in pixels at which it is built and run; None takes `score_side`.
         batch_size: Number of generated images; scores that learn need at least four.
         seed: Seed of the weights and of the images.
-        data: The user's images, for scores that train.
+        training: The short trainings that the network joins, for scores that train; None trains it alone, on digits.
         on_skip: Gets the name and the reason of a score that the network does not have, which is then left out.
 
     Raises:
@@ -290,7 +302,7 @@ def scores(
         ProxyError: When the network has no such score, and `on_skip` is None.
     """
     rows = [_row(name) for name in names]
-    settings = Settings(resolution=resolution, batch_size=batch_size, seed=seed, data=data)
+    settings = Settings(resolution=resolution, batch_size=batch_size, seed=seed, training=training)
     return score_rows(rows, spec, settings, on_skip)
 
 

@@ -15,7 +15,6 @@ Legend of the shape suffixes: B batch, C channels, H and W rows and columns.
 
 import functools
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from archlab.cost.count import CostReport, count
 from archlab.cost.trace import trace
 from archlab.proxy.flow import Flow, flow
+from archlab.proxy.halving import ShortTraining
 from archlab.proxy.learning import HALVES, Learning, learn
 from archlab.proxy.look import Look, look
 from archlab.proxy.noise import Noise, disturb
@@ -55,7 +55,7 @@ class Subject:
         seed: Of everything that a score draws.
         reads: What the scores to come will read; a subset of `READS`, all if left out.
         spec: The network's spec at its own resolution, where it has one.
-        data: The user's images (``--data``), for scores that train.
+        training: The short trainings that the network joins, for scores that train.
         parts: Mini-batches that the images are learnt from; ZiCo needs the two.
         drawn: Where `subject.reinitialise` left off drawing the weights of this seed; spares `noise` drawing them.
     """
@@ -69,12 +69,12 @@ class Subject:
         seed: int = 0,
         reads: Iterable[str] = READS,
         spec: ArchSpec | None = None,
-        data: str | Path | None = None,
+        training: ShortTraining | None = None,
         parts: int = HALVES,
         drawn: torch.Generator | None = None,
     ) -> None:
         self._made, self.images_BCHW, self.seed = module, images_BCHW, seed
-        self.reads, self.spec, self.data = frozenset(reads), spec, data
+        self.reads, self.spec, self.training = frozenset(reads), spec, training
         self._labels_B, self._parts, self._drawn = labels_B, parts, drawn
         assert self.reads <= READS.keys()
 

@@ -2,21 +2,21 @@
 
 Networks are scored on small images, 64 pixels, at a sixteenth of the work; what a score would have grown by at the
 network's own side is added (see `Proxy.area_power`), so that a network made for larger images keeps its advantage.
-Scoring uses one thread, so that a score does not depend on the number of cores.
+Scoring uses one thread, so that a score does not depend on the number of cores; training takes all that it may.
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 
 from archlab.errors import ArchlabError, ProxyError, SpecError, four_parts
 from archlab.model.build import build, check
+from archlab.proxy.halving import ShortTraining
 from archlab.proxy.passes import Subject
 from archlab.proxy.row import Proxy, ProxyScore
 from archlab.proxy.subject import fresh, images
@@ -34,7 +34,7 @@ class Settings:
     resolution: int | None = None
     batch_size: int = 16
     seed: int = 0
-    data: str | Path | None = None
+    training: ShortTraining | None = None
 
 
 def score_side(spec: ArchSpec) -> int:
@@ -89,7 +89,7 @@ class _Bench:
             seed=self._settings.seed,
             reads=(),
             spec=self._spec,
-            data=self._settings.data,
+            training=self._settings.training,
         )
 
     @functools.cached_property
@@ -103,7 +103,7 @@ class _Bench:
         started = time.perf_counter()
         is_built = row.needs in {"weights", "images"}
         try:
-            with _one_thread():
+            with contextlib.nullcontext() if row.trains else _one_thread():
                 value = row.score(self._built if is_built else self._layout)
         except (RuntimeError, ValueError) as error:  # torch's own words for what cannot run, out of memory included
             raise self._refusal(row, " ".join(str(error).split())[:160], "networks that run at that side") from None
@@ -124,7 +124,7 @@ class _Bench:
         )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)

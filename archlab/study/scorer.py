@@ -2,12 +2,10 @@
 
 import functools
 import shutil
-import tempfile
 from pathlib import Path
 
 from archlab.errors import PlanError, four_parts, unknown_name
-from archlab.proxy import PROXIES, score
-from archlab.proxy.short_train import ShortTraining, short_training
+from archlab.proxy import PROXIES, ShortTraining, score, short_training
 from archlab.spec import ArchSpec
 from archlab.study.folder import StudyFolder
 from archlab.study.plan import StudyPlan
@@ -43,7 +41,7 @@ class Scorer:
     """
 
     def __init__(self, plan: StudyPlan, out: Path | None = None) -> None:
-        """Check the plan; what a score trains lies in the folder `out`, or in one that passes with this value."""
+        """Check the plan; what a score trains lies in the folder `out`, or in one that goes with this value."""
         if plan.proxy not in PROXIES:
             raise unknown_name("proxy", plan.proxy, PROXIES, "see: archlab proxy list")
         self.trains = PROXIES[plan.proxy].trains
@@ -59,16 +57,12 @@ class Scorer:
             PlanError: When the images cannot be read.
         """
         plan = self._plan
-        if self.trains:
-            return self._training.score(spec)
-        return score(plan.proxy, spec, batch_size=plan.score_batch, seed=plan.seed).score
+        return score(plan.proxy, spec, batch_size=plan.score_batch, seed=plan.seed, training=self._training).score
 
     @functools.cached_property
-    def _training(self) -> ShortTraining:
-        if self._out is None:
-            self._passing = tempfile.TemporaryDirectory()
-        out = self._out or Path(self._passing.name)
-        return short_training(self._plan.data, out / _FOLDER, seed=self._plan.seed)
+    def _training(self) -> ShortTraining | None:
+        out = None if self._out is None else self._out / _FOLDER
+        return short_training(self._plan.data, out, seed=self._plan.seed) if self.trains else None
 
 
 def _blind(plan: StudyPlan) -> PlanError:

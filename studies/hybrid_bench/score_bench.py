@@ -20,8 +20,7 @@ from bench_recipes import RECIPES
 from bench_table import append, read
 
 from archlab.errors import ArchlabError
-from archlab.proxy import PROXIES, scores
-from archlab.proxy.short_train import ShortTraining, short_training
+from archlab.proxy import PROXIES, ShortTraining, scores, short_training
 from archlab.spec import ArchSpec
 
 __all__ = ["COLUMNS", "SCORES", "main"]
@@ -31,30 +30,22 @@ COLUMNS = ("name", "of", "proxy", "score", "seconds")
 _TIMED_EVERY = 8
 
 
-def _trained(network: Network, of: str, spec: ArchSpec, label: str, training: ShortTraining) -> dict[str, object]:
-    """The row of a score that trains."""
-    started = time.perf_counter()
-    try:
-        score = repr(training.score(spec))
-    except ArchlabError:
-        score = ""
-    seconds = f"{time.perf_counter() - started:.3f}"
-    return {"name": network.name, "of": of, "proxy": label, "score": score, "seconds": seconds}
-
-
-def _rows(network: str, of: str, spec: ArchSpec, proxies: list[str], *, is_timed: bool) -> list[dict[str, object]]:
-    """A row per score without training; scored one at a time where that is asked for."""
+def _rows(
+    network: str, of: str, spec: ArchSpec, labels: dict[str, str], training: ShortTraining | None, *, is_timed: bool
+) -> list[dict[str, object]]:
+    """A row per score, under its label; scored one at a time where that is asked for."""
     lacking: list[str] = []
 
     def skip(proxy: str, error: ArchlabError) -> None:
         lacking.append(proxy)
 
-    sets = [[proxy] for proxy in proxies] if is_timed else [proxies]
-    found = [row for some in sets for row in scores(some, spec, on_skip=skip)]
-    told = {row.proxy: (repr(row.score), f"{row.seconds:.3f}" if is_timed else "") for row in found}
+    sets = [[proxy] for proxy in labels] if is_timed else [list(labels)]
+    found = [row for some in sets for row in scores(some, spec, training=training, on_skip=skip)]
+    timed = {name for name in labels if is_timed or PROXIES[name].trains}
+    told = {row.proxy: (repr(row.score), f"{row.seconds:.3f}" if row.proxy in timed else "") for row in found}
     told |= dict.fromkeys(lacking, ("", ""))
     return [
-        {"name": network, "of": of, "proxy": proxy, "score": score, "seconds": seconds}
+        {"name": network, "of": of, "proxy": labels[proxy], "score": score, "seconds": seconds}
         for proxy, (score, seconds) in told.items()
     ]
 
@@ -80,17 +71,18 @@ def main() -> None:
     proxies = asked.proxy or [name for name, row in PROXIES.items() if not row.trains]
     path = asked.out / SCORES
     done = {(row["name"], row["of"], row["proxy"]) for row in read(path)}
-    label = f"short_train:{asked.data.stem if asked.data else 'digits'}"
-    training = short_training(asked.data, asked.work / label.replace(":", "-")) if "short_train" in proxies else None
+    images = asked.data.stem if asked.data else "digits"
+    labels = {name: f"{name}:{images}" if PROXIES[name].trains else name for name in proxies}
+    trains = any(PROXIES[name].trains for name in proxies)
+    training = short_training(asked.data, asked.work / f"short_train-{images}") if trains else None
     for number, network in enumerate(load(asked.specs)[: asked.first]):
         for of in asked.of:
             spec, started = _spec(network, of, asked.recipe), time.perf_counter()
-            left = [name for name in proxies if name != "short_train" and (network.name, of, name) not in done]
-            rows = _rows(network.name, of, spec, left, is_timed=number % _TIMED_EVERY == 0) if left else []
-            if training is not None and (network.name, of, label) not in done:
-                rows.append(_trained(network, of, spec, label, training))
-            if rows:
-                append(path, COLUMNS, rows)
+            left = {name: label for name, label in labels.items() if (network.name, of, label) not in done}
+            if left:
+                append(
+                    path, COLUMNS, _rows(network.name, of, spec, left, training, is_timed=number % _TIMED_EVERY == 0)
+                )
                 sys.stdout.write(f"{network.name} {of}: {time.perf_counter() - started:.1f} s\n")
                 sys.stdout.flush()
 

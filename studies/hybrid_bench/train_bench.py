@@ -64,13 +64,18 @@ class Job:
         """Folder of the training while it lasts."""
         return self.work / f"{self.recipe}-{self.network.name}-{self.seed}"
 
+    @property
+    def lock(self) -> Path:
+        """Held by the process that has the training in hand."""
+        return self.work / f"{self.run.name}.lock"
+
 
 def run(job: Job) -> dict[str, Any] | None:
     """Train, or go on with it; gives the row that is now in the table, None where it was stopped or another has it."""
     torch.set_num_threads(1)
     if _is_over(job):
         return None
-    with locked(job.run.with_suffix(".lock")) as is_ours:
+    with locked(job.lock) as is_ours:
         if not is_ours or _key(job) in _done(job.out):
             return None
         recipe = RECIPES[job.recipe]
@@ -81,7 +86,7 @@ def run(job: Job) -> dict[str, Any] | None:
         curve = [] if result is None else [_epoch(job, one.to_dict()) for one in result.metrics]
         add(job.out, {CURVES: curve, RESULTS: [row]})
         shutil.rmtree(job.run, ignore_errors=True)
-    job.run.with_suffix(".lock").unlink(missing_ok=True)
+    job.lock.unlink(missing_ok=True)
     return row
 
 

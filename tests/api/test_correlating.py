@@ -16,7 +16,7 @@ from archlab.cost.trace import trace as traced
 from archlab.errors import ArchlabError, CostRuleError, PlanError, ProxyError, UnknownNameError
 from archlab.families import published
 from archlab.model.build import build
-from archlab.proxy import ProxyScore, evidence
+from archlab.proxy import ProxyScore, ShortTraining, evidence
 from archlab.proxy.evidence import Benchmark, Trained, pack
 
 MODELS = ["efficientvit_m0", "efficientvit_m1", "efficientvit_m2", "efficientvit_m3", "efficientvit_m4",
@@ -117,6 +117,31 @@ def test_seconds_are_of_scores_by_themselves(table: pd.DataFrame, monkeypatch: p
     assert set(found.seconds) == {2.0}
     assert {name for name, many in calls if many == 1} == set(seconds)
     assert len(calls) == 6 + 3 * 3
+
+
+def test_all_networks_join_one_short_training(
+    table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a search: each trains beside those before, on the images that were given."""
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / "few.npz", images=images, labels=np.arange(40) % 4)
+    joined: list[ShortTraining | None] = []
+
+    def scores_of(target: Target, names: list[str], *, training: ShortTraining | None, **_: object) -> list[ProxyScore]:
+        joined.append(training)
+        return [ProxyScore(proxy=name, score=float(len(joined)), seconds=0.1) for name in names]
+
+    monkeypatch.setattr(correlating, "scores_of", scores_of)
+    al.correlate(table, proxies=["short_train"], data=tmp_path / "few.npz", seed=3)
+    first = joined[0]
+    assert first is not None
+    assert all(one is first for one in joined)
+    assert (len(first.dataset.images), first.dataset.classes, first.plan.seed) == (36, 4, 3)
+    joined.clear()
+    al.correlate(table, proxies=["zen"])
+    assert set(joined) == {None}
+    with pytest.raises(PlanError, match="no such data; given: nowhere"):
+        al.correlate(table, proxies=["short_train"], data="nowhere")
 
 
 def test_networks_of_timm_have_scores_of_their_layout(table: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,9 +11,10 @@ import pytest
 from archlab.errors import PlanError, ProxyError, StudyError
 from archlab.families import published
 from archlab.model.build import build
-from archlab.proxy import short_train as short
+from archlab.proxy import halving
+from archlab.proxy.halving import ShortPlan, ShortTraining, short_plan, short_training
 from archlab.proxy.passes import Subject
-from archlab.proxy.short_train import ShortPlan, ShortTraining, short_plan, short_train
+from archlab.proxy.short_train import short_train
 from archlab.spec import ArchSpec, BlockSpec, HeadSpec, StageSpec
 from archlab.training.data import load_data
 from archlab.training.dataset import Dataset
@@ -64,7 +65,7 @@ def test_halving_keeps_the_best_and_goes_on_where_it_was(
     assert sorted(one.rung for one in found) == [0, 0, 1, 2]  # four, two, one
     trained = len(lines(tmp_path))
     assert trained == 7
-    monkeypatch.setattr(short, "train", None)  # nothing is left to train
+    monkeypatch.setattr(halving, "train", None)  # nothing is left to train
     assert ShortTraining(digits, PLAN, tmp_path).halve(specs) == found
 
 
@@ -77,11 +78,11 @@ def test_an_interrupt_is_taken_up_again(digits: Dataset, tmp_path: Path, monkeyp
 
         return train(*args, **options, on_progress=stop)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(short, "train", interrupted)
+    monkeypatch.setattr(halving, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ShortTraining(digits, PLAN, tmp_path / "cut").score(spec)
     assert not (tmp_path / "cut" / "rungs.jsonl").exists()
-    monkeypatch.setattr(short, "train", train)
+    monkeypatch.setattr(halving, "train", train)
     whole = ShortTraining(digits, PLAN, tmp_path / "whole").score(spec)
     assert ShortTraining(digits, PLAN, tmp_path / "cut").score(spec) == whole
 
@@ -124,7 +125,7 @@ def test_a_training_that_diverges_is_no_score(digits: Dataset, tmp_path: Path) -
         raise PlanError("the training diverged in epoch 1, step 1; given: loss nan")
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(ProxyError, match=r"given: the training diverged in ep"):
-        patch.setattr(short, "train", broken)
+        patch.setattr(halving, "train", broken)
         ShortTraining(digits, PLAN, tmp_path).score(network(16))
 
 
@@ -146,8 +147,13 @@ def test_the_score_of_one_network_on_the_users_images(few: Path) -> None:
     data = load_data(few)
     assert (short_plan(data).resolution, short_plan(data).stem_divisor) == (64, 1)
     module = build(network(8), device="meta")
-    score = short_train(Subject(module, None, spec=network(8), data=few))  # type: ignore[arg-type]
+    known = short_training(few)
+    score = short_train(Subject(module, None, spec=network(8), training=known))  # type: ignore[arg-type]
     assert score in {0.0, 25.0, 50.0, 75.0, 100.0}  # a tenth of 40 images is held out
+    folder = known.out
+    assert [row["rung"] for row in lines(folder)] == [0, 1, 2]
+    del known
+    assert not folder.exists()
     with pytest.raises(ProxyError, match="short_train needs the spec of a network; given: Backbone"):
         short_train(Subject(module, None))  # type: ignore[arg-type]
 
