@@ -214,7 +214,7 @@ PROXIES: dict[str, Proxy] = {
     ),
     "short_train": Proxy(
         name="short_train",
-        title="short training: top-1 (%) on your own images, or on digits",
+        title="short training: probability of the right class (%), on your own images or on digits",
         source="archlab's training loop; rungs after Jamieson and Talwalkar, AISTATS 2016, arXiv 1502.07943",
         needs="data",
         note="rewards learning fast; takes minutes",

@@ -1,16 +1,18 @@
 """Short trainings: a few minutes of real training on images of one's own, the hopeless stopped early.
 
 Networks of a search come one by one: each trains to the first rung, and on as long as it is among the best third of
-those seen there (`rungs` says how they are ranked); `ShortTraining.score` gives the top-1 that it has, or would
-typically have, at the last rung. A given set of networks is better judged rung by rung: `ShortTraining.halve`. Both
-write what they learn, line by line, into a folder, and go on from there; several processes may share it.
+those seen there (`rungs` says how they are ranked); `ShortTraining.score` tells how probable the right class is to it,
+or would typically be, at the last rung. A given set of networks is better judged rung by rung: `ShortTraining.halve`.
+Both write what they learn, line by line, into a folder, and go on from there; several processes may share it.
 
 Training is that of `archlab.training`: every kind of ``--data``, CPU or GPU, fp32, bf16 or fp16. All rungs of a network
-are one training with one schedule, interrupted; what is scored are the averaged weights.
+are one training with one schedule, interrupted. What is scored are the averaged weights, with statistics of their own
+in every BatchNorm: averaged ones lag behind, and early in a training a network may look no better than chance by them.
 """
 
 import dataclasses
 import json
+import math
 import shutil
 import tempfile
 import weakref
@@ -30,6 +32,7 @@ from archlab.training.dataset import Dataset
 from archlab.training.loop import train
 from archlab.training.low_resolution import at_low_resolution
 from archlab.training.plan import TrainPlan
+from archlab.training.scoring import evaluate, settle_batch_norms
 
 __all__ = ["ShortPlan", "ShortTraining", "short_plan", "short_training"]
 
@@ -117,7 +120,9 @@ class ShortTraining:
         self._claim()
 
     def score(self, spec: ArchSpec) -> float:
-        """Train a network as far as it deserves beside those before it; gives the expected top-1 (%) of the last rung.
+        """Train a network as far as it deserves beside those before it, and say how probable the right class is to it.
+
+        That is the geometric mean over the images held out, in percent: 100·exp(-loss), as expected at the last rung.
 
         Args:
             spec: At its own resolution and with its own classes.
@@ -131,7 +136,7 @@ class ShortTraining:
         while self._known().goes_on(standing, self.plan.eta):
             standing = self._trained(small, standing.rung + 1)
         self._forget(small)
-        return self._known().expected_top1(standing)
+        return 100 * math.exp(-self._known().expected_loss(standing))
 
     def halve(self, specs: Iterable[ArchSpec]) -> list[Standing]:
         """Train all to the first rung, the best of them to the next, and so on; raises as `score` does.
@@ -173,14 +178,17 @@ class ShortTraining:
             raise _refusal(small, error) from None
         if len(result.metrics) < epochs:
             raise KeyboardInterrupt
-        row = result.metrics[epochs - 1]
+        settle_batch_norms(module, self.dataset, self.plan.resolution, seed=self.plan.seed)
+        val_loss, top1 = evaluate(module, self.dataset, self.plan.resolution)
+        if not math.isfinite(val_loss):
+            raise _refusal(small, f"a loss of {val_loss} on the images held out")
         standing = Standing(
             digest=small.digest,
             macs=count(trace(small)).macs,
             rung=rung,
             epochs=epochs,
-            top1=row.top1,
-            val_loss=row.val_loss,
+            top1=top1,
+            val_loss=val_loss,
             seconds=round(sum(one.seconds for one in result.metrics[:epochs]), 3),
         )
         append_line(self._file, json.dumps(standing.to_dict()))
@@ -199,7 +207,7 @@ class ShortTraining:
 
     def _claim(self) -> None:
         path = self.out / "plan.json"
-        ours = {"data": self.dataset.digest, **dataclasses.asdict(self.plan)}
+        ours = {"data": self.dataset.digest, "ranked_by": "val_loss", **dataclasses.asdict(self.plan)}
         theirs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else ours
         changed = [name for name in ours if theirs.get(name) != ours[name]]
         if changed:
@@ -216,11 +224,11 @@ class ShortTraining:
             write_text(path, json.dumps(ours))
 
 
-def _refusal(spec: ArchSpec, error: PlanError | SpecError) -> ProxyError:
+def _refusal(spec: ArchSpec, why: object) -> ProxyError:
     return ProxyError(
         four_parts(
             f"short_train cannot train the network {spec.digest}",
-            given=str(error).partition(";")[0],
+            given=str(why).partition(";")[0],
             allowed="networks that learn from images of that side",
             do="choose another resolution or another --proxy",
         )

@@ -1,4 +1,4 @@
-"""`short_train`: top-1 after a few minutes of real training on images of one's own; see `halving`."""
+"""`short_train`: how probable is the right class after a short training on images of one's own? See `halving`."""
 
 from archlab.errors import ProxyError, four_parts
 from archlab.proxy.halving import short_training

@@ -4,18 +4,21 @@ Legend of the shape suffixes: B batch, H and W rows and columns, C channels, K c
 """
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.optim.swa_utils import update_bn
 
 from archlab.errors import PlanError, four_parts
 from archlab.training.dataset import Dataset, to_input
 
-__all__ = ["check_classes", "evaluate"]
+__all__ = ["check_classes", "evaluate", "settle_batch_norms"]
 
 _BATCH = 256
+_SETTLE_BATCH, _SETTLE_BATCHES = 64, 16
 
 
 @torch.no_grad()
@@ -41,6 +44,18 @@ def evaluate(
             loss += functional.cross_entropy(logits_BK, labels_B, reduction="sum").item()
             right += int((logits_BK.argmax(1) == labels_B).sum())
     return loss / len(dataset.val_labels), 100 * right / len(dataset.val_labels)
+
+
+def settle_batch_norms(module: nn.Module, dataset: Dataset, resolution: int, *, seed: int = 0) -> None:
+    """Measure the statistics of every BatchNorm anew on up to 1,024 training images; a network without any is left.
+
+    Averaged weights need it, above all early in a training (Izmailov et al., UAI 2018, arXiv 1803.05407, section 3.2).
+    """
+    device = next(module.parameters()).device
+    whole = max(1, min(_SETTLE_BATCHES, len(dataset.images) // _SETTLE_BATCH))  # statistics of one image are none
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)  # for what drops paths
+        update_bn(itertools.islice(dataset.batches(_SETTLE_BATCH, resolution, seed), whole), module, device)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Short training: rungs are parts of one training, what is known is not trained again, and a kill loses nothing."""
 
 import json
+import math
 import os
 import signal
 from pathlib import Path
@@ -21,6 +22,7 @@ from archlab.training.dataset import Dataset
 from archlab.training.loop import train
 from archlab.training.low_resolution import at_low_resolution
 from archlab.training.plan import TrainPlan
+from archlab.training.scoring import evaluate, settle_batch_norms
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -44,16 +46,21 @@ def lines(folder: Path) -> list[dict[str, float]]:
 
 
 def test_the_rungs_are_parts_of_one_training(digits: Dataset, tmp_path: Path) -> None:
-    """The first network goes all the way; its standings are the epochs 1, 2 and 4 of one plain training."""
+    """The first network goes all the way; its standings are the epochs 1, 2 and 4 of one plain training, settled."""
     spec = network(16)
-    top1 = ShortTraining(digits, PLAN, tmp_path / "short").score(spec)
+    score = ShortTraining(digits, PLAN, tmp_path / "short").score(spec)
     small = at_low_resolution(spec, 16, stem_divisor=2, classes=10)
     plan = TrainPlan(resolution=16, epochs=4, batch=32, lr=4e-3, warmup_epochs=0.5, device="cpu")
-    plain = train(build(small), digits, plan, out=tmp_path / "plain").metrics
+    plain: list[tuple[float, float]] = []
+    for epochs in (1, 2, 4):
+        module = build(small)
+        train(module, digits, plan, out=tmp_path / "plain", until=epochs)
+        settle_batch_norms(module, digits, 16)
+        plain.append(evaluate(module, digits, 16))
     found = lines(tmp_path / "short")
     assert [row["epochs"] for row in found] == [1, 2, 4]
-    assert [row["top1"] for row in found] == [plain[i].top1 for i in (0, 1, 3)]
-    assert top1 == plain[3].top1
+    assert [(row["val_loss"], row["top1"]) for row in found] == plain
+    assert score == pytest.approx(100 * math.exp(-plain[2][0]))
     assert not (tmp_path / "short" / small.digest).exists()
 
 
@@ -92,10 +99,11 @@ def test_one_that_is_stopped_gets_what_others_gained(digits: Dataset, tmp_path: 
     work = ShortTraining(digits, PLAN, tmp_path)
     first = work.score(network(16))
     small = at_low_resolution(network(24), 16, stem_divisor=2, classes=10)
-    known = {**lines(tmp_path)[0], "digest": small.digest, "macs": 10**9, "top1": 1.0}
+    known = {**lines(tmp_path)[0], "digest": small.digest, "macs": 10**9, "val_loss": 5.0}
     with (tmp_path / "rungs.jsonl").open("a") as file:
         file.write(json.dumps(known) + "\n")
-    assert work.score(network(24)) == pytest.approx(1.0 + first - lines(tmp_path)[0]["top1"])
+    shed = lines(tmp_path)[0]["val_loss"] + math.log(first / 100)
+    assert work.score(network(24)) == pytest.approx(100 * math.exp(shed - 5.0))
 
 
 def test_a_folder_of_another_plan_is_refused(digits: Dataset, tmp_path: Path) -> None:
@@ -149,8 +157,9 @@ def test_the_score_of_one_network_on_the_users_images(few: Path) -> None:
     module = build(network(8), device="meta")
     known = short_training(few)
     score = short_train(Subject(module, None, spec=network(8), training=known))  # type: ignore[arg-type]
-    assert score in {0.0, 25.0, 50.0, 75.0, 100.0}  # a tenth of 40 images is held out
     folder = known.out
+    assert {row["top1"] for row in lines(folder)} <= {0.0, 25.0, 50.0, 75.0, 100.0}  # a tenth of 40 images is held out
+    assert score == 100 * math.exp(-lines(folder)[2]["val_loss"])
     assert [row["rung"] for row in lines(folder)] == [0, 1, 2]
     del known
     assert not folder.exists()
@@ -162,4 +171,4 @@ def test_the_score_of_one_network_on_the_users_images(few: Path) -> None:
 def test_it_learns_the_digits() -> None:
     """Without data of one's own there are the digits: far better than the tenth that guessing gives."""
     spec = published("efficientvit_m0").spec
-    assert short_train(Subject(build(spec, device="meta"), None, spec=spec)) > 80  # type: ignore[arg-type]
+    assert short_train(Subject(build(spec, device="meta"), None, spec=spec)) > 50  # type: ignore[arg-type]
