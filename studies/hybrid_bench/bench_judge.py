@@ -43,7 +43,7 @@ from archlab.proxy.judging import (
 )
 from archlab.proxy.ranking import Estimate, Floats, Mask
 
-__all__ = ["Judged", "judge", "latencies", "main", "tops", "trained"]
+__all__ = ["Judged", "bench_of", "judge", "latencies", "main", "tops", "trained"]
 
 _AS_TRAINED = " as trained"
 _BASELINE = "params"
@@ -104,7 +104,7 @@ def latencies(folder: Path) -> dict[str, float]:
     return {row["small"]: float(row["latency_ms"]) for row in read(folder / LATENCY) if row["quality"] != "failed"}
 
 
-def _bench(folder: Path, rows: Sequence[Mapping[str, str]]) -> tuple[Bench, Mask]:
+def bench_of(folder: Path, rows: Sequence[Mapping[str, str]]) -> tuple[Bench, Mask]:
     """The networks, and which are of the half `report`."""
     accuracies, timed = tops(rows), latencies(folder)
     facts = {row["name"]: row for row in rows}
@@ -230,7 +230,7 @@ def main() -> None:
     parser.add_argument("--of", choices=["full", "small"], default="full", help="how networks were scored")
     asked = parser.parse_args()
     rows = trained(asked.folder, asked.recipe)
-    bench, is_report = _bench(asked.folder, rows)
+    bench, is_report = bench_of(asked.folder, rows)
     scores, seconds = _scores(asked.folder, asked.recipe, asked.of, bench, rows)
     judged = judge(bench, scores, seconds, is_report)
     seeds = _another_seed(rows, bench, is_report)

@@ -22,6 +22,7 @@ import bench_combine  # noqa: E402
 import bench_judge as judge  # noqa: E402
 import bench_networks  # noqa: E402
 import bench_table  # noqa: E402
+import early_bench  # noqa: E402
 import latency_bench  # noqa: E402
 import score_bench  # noqa: E402
 import ship_bench  # noqa: E402
@@ -106,6 +107,42 @@ def test_every_eighth_network_is_timed(tmp_path: Path, monkeypatch: pytest.Monke
     assert [float(row["score"]) for row in rows] == pytest.approx([math.log(params) for params in counts])
     assert float(rows[0]["seconds"]) >= 0
     assert rows[1]["seconds"] == ""
+
+
+def test_scores_that_train_have_a_label_and_seconds(few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["score_bench.py", "--out", str(tmp_path), "--first", "1", "--proxy", "short_train", "params"]
+    monkeypatch.setattr(sys, "argv", [*command, "--data", str(few), "--work", str(tmp_path / "work")])
+    score_bench.main()
+    score_bench.main()
+    (trained, counted) = bench_table.read(tmp_path / "scores.csv")
+    assert (trained["proxy"], counted["proxy"]) == ("short_train:few", "params")
+    assert 0 < float(trained["score"]) < 100
+    assert float(trained["seconds"]) > 0
+    assert len((tmp_path / "work" / "short_train-few" / "rungs.jsonl").read_text().splitlines()) == 3
+
+
+def test_what_an_early_training_is_judged_by(
+    few: Path, tables: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first network of the half `tune` is EfficientViT-B0; it is trained once, and the others are left alone."""
+    monkeypatch.setattr(sys, "argv", ["early_bench.py", "--data", str(few), "--folder", str(tables), "--first", "8"])
+    early_bench.main()
+    early_bench.main()
+    (row,) = bench_table.read(tables / "early.csv")
+    assert row["name"] == "efficientvit_b0"
+    assert all(float(row[column]) > 0 for column in ("train_loss", "val_loss", "settled_loss"))
+    assert float(row["top1"]) in {0.0, 25.0, 50.0, 75.0, 100.0}
+    said = capsys.readouterr().out
+    assert said.count("efficientvit_b0: ") == 1
+    assert "settled_loss: nan at equal cost, 1 networks" in said
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    path = tmp_path / "few.npz"
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    np.savez(path, images=images, labels=np.arange(40) % 10)
+    return path
 
 
 @pytest.fixture
