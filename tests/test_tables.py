@@ -76,6 +76,7 @@ TABLES = {
             "answer",
             "evidence",
             "flow",
+            "halving",
             "judging",
             "learning",
             "look",
