@@ -11,8 +11,9 @@ import torch
 from archlab.api.arguments import checked
 from archlab.api.target import Target, resolve
 from archlab.errors import ArchlabError, SpecError, four_parts, unknown_name
-from archlab.proxy import DEFAULT, PROXIES, ProxyScore, ShortTraining, Subject, short_training
+from archlab.proxy import DEFAULT, PROXIES, ProxyScore, Subject
 from archlab.proxy import scores as score_specs
+from archlab.proxy.halving import ShortTraining, short_training
 from archlab.proxy.published import predict
 
 __all__ = ["layout_scores", "proxies", "proxy_rows", "score", "score_rows", "scores_of", "training_of"]

@@ -26,25 +26,13 @@ from archlab.proxy import (
     zen,
     zico,
 )
-from archlab.proxy.halving import ShortTraining, short_training
+from archlab.proxy.halving import ShortTraining
 from archlab.proxy.passes import Subject
 from archlab.proxy.row import Proxy, ProxyScore
 from archlab.proxy.scoring import Settings, score_rows, score_side
 from archlab.spec import ArchSpec
 
-__all__ = [
-    "DEFAULT",
-    "DEFAULT_ON_IMAGES",
-    "PROXIES",
-    "Proxy",
-    "ProxyScore",
-    "ShortTraining",
-    "Subject",
-    "score",
-    "score_side",
-    "scores",
-    "short_training",
-]
+__all__ = ["DEFAULT", "DEFAULT_ON_IMAGES", "PROXIES", "Proxy", "ProxyScore", "Subject", "score", "score_side", "scores"]
 
 _AZ = "Lee and Ham, CVPR 2024, arXiv 2403.19232, equations 2 to 10"
 

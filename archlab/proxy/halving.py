@@ -34,11 +34,12 @@ from archlab.training.low_resolution import at_low_resolution
 from archlab.training.plan import TrainPlan
 from archlab.training.scoring import evaluate, settle_batch_norms
 
-__all__ = ["ShortPlan", "ShortTraining", "short_plan", "short_training"]
+__all__ = ["ShortPlan", "ShortTraining", "is_ranked_alike", "short_plan", "short_training"]
 
 _SIDE, _SMALL_SIDE = 64, 32
 _IMAGES, _VAL_IMAGES = 4000, 1000
 _MOST_RUNGS = 8
+_PLAN, _RANKED_BY = "plan.json", "val_loss"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,8 +207,8 @@ class ShortTraining:
         shutil.rmtree(self._run(small), ignore_errors=True)
 
     def _claim(self) -> None:
-        path = self.out / "plan.json"
-        ours = {"data": self.dataset.digest, "ranked_by": "val_loss", **dataclasses.asdict(self.plan)}
+        path = self.out / _PLAN
+        ours = {"data": self.dataset.digest, "ranked_by": _RANKED_BY, **dataclasses.asdict(self.plan)}
         theirs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else ours
         changed = [name for name in ours if theirs.get(name) != ours[name]]
         if changed:
@@ -233,6 +234,12 @@ def _refusal(spec: ArchSpec, why: object) -> ProxyError:
             do="choose another resolution or another --proxy",
         )
     )
+
+
+def is_ranked_alike(folder: Path) -> bool:
+    """Tell whether a folder holds short trainings that were ranked as they are today."""
+    path = folder / _PLAN
+    return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("ranked_by") == _RANKED_BY
 
 
 def short_plan(dataset: Dataset, *, seed: int = 0) -> ShortPlan:

@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 from archlab.errors import PlanError, four_parts, unknown_name
-from archlab.proxy import PROXIES, ShortTraining, score, short_training
+from archlab.proxy import PROXIES, score
+from archlab.proxy.halving import ShortTraining, is_ranked_alike, short_training
 from archlab.spec import ArchSpec
 from archlab.study.folder import StudyFolder
 from archlab.study.plan import StudyPlan
@@ -25,7 +26,7 @@ def take_over(theirs: StudyPlan, start: Path, plan: StudyPlan, out: Path) -> Non
     """
     ours, source = out / _FOLDER, start / _FOLDER
     alike = all(getattr(theirs, name) == getattr(plan, name) for name in ("proxy", "data", "seed"))
-    if alike and source.is_dir() and not ours.exists():
+    if alike and is_ranked_alike(source) and not ours.exists():
         StudyFolder(out).make()
         ours.mkdir()
         for path in source.glob("*.json*"):

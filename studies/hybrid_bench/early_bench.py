@@ -20,7 +20,7 @@ from bench_recipes import RECIPES
 from bench_table import append, read
 
 from archlab.model.build import build
-from archlab.proxy import short_training
+from archlab.proxy.halving import short_training
 from archlab.training.loop import train
 from archlab.training.scoring import evaluate, settle_batch_norms
 

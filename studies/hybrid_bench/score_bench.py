@@ -20,7 +20,8 @@ from bench_recipes import RECIPES
 from bench_table import append, read
 
 from archlab.errors import ArchlabError
-from archlab.proxy import PROXIES, ShortTraining, scores, short_training
+from archlab.proxy import PROXIES, scores
+from archlab.proxy.halving import ShortTraining, short_training
 from archlab.spec import ArchSpec
 
 __all__ = ["COLUMNS", "SCORES", "main"]
@@ -80,9 +81,8 @@ def main() -> None:
             spec, started = _spec(network, of, asked.recipe), time.perf_counter()
             left = {name: label for name, label in labels.items() if (network.name, of, label) not in done}
             if left:
-                append(
-                    path, COLUMNS, _rows(network.name, of, spec, left, training, is_timed=number % _TIMED_EVERY == 0)
-                )
+                is_timed = number % _TIMED_EVERY == 0
+                append(path, COLUMNS, _rows(network.name, of, spec, left, training, is_timed=is_timed))
                 sys.stdout.write(f"{network.name} {of}: {time.perf_counter() - started:.1f} s\n")
                 sys.stdout.flush()
 

@@ -16,8 +16,9 @@ from archlab.cost.trace import trace as traced
 from archlab.errors import ArchlabError, CostRuleError, PlanError, ProxyError, UnknownNameError
 from archlab.families import published
 from archlab.model.build import build
-from archlab.proxy import ProxyScore, ShortTraining, evidence
+from archlab.proxy import ProxyScore, evidence
 from archlab.proxy.evidence import Benchmark, Trained, pack
+from archlab.proxy.halving import ShortTraining
 
 MODELS = ["efficientvit_m0", "efficientvit_m1", "efficientvit_m2", "efficientvit_m3", "efficientvit_m4",
           "efficientvit_m5", "edgenext_xx_small", "edgenext_x_small", "convnext_atto"]  # fmt: skip

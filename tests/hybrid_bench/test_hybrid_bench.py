@@ -75,10 +75,17 @@ def test_a_training_gives_a_row_and_a_curve_once(few: Path) -> None:
 @pytest.mark.usefixtures("one_thread")
 def test_a_training_that_another_process_has_is_left_to_it(few: Path) -> None:
     one = job(few)
-    with bench_table.locked(one.run.with_suffix(".lock")) as is_ours:
+    with bench_table.locked(one.lock) as is_ours:
         assert is_ours
         assert train_bench.run(one) is None
     assert not one.run.exists()
+
+
+def test_seeds_of_a_network_have_a_lock_each(tmp_path: Path) -> None:
+    """Also where a name has a dot, as those of narrowed networks do."""
+    network = next(one for one in bench_networks.load(STUDY / "specs.jsonl") if "." in one.name)
+    locks = {job(tmp_path, network=network, seed=seed).lock for seed in (0, 1, 2)}
+    assert len(locks) == 3
 
 
 def test_rows_of_another_folder_are_added(tmp_path: Path) -> None:

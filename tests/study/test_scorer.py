@@ -55,9 +55,18 @@ def test_a_score_that_trains_remembers_in_the_folder(tmp_path: Path) -> None:
     assert len((tmp_path / "next" / "short_train" / "rungs.jsonl").read_text().splitlines()) == len(lines)
 
 
+def test_what_was_ranked_otherwise_is_not_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "short_train").mkdir()
+    (tmp_path / "short_train" / "plan.json").write_text('{"seed": 0}')
+    asked = plan(proxy="short_train", data="few.npz")
+    take_over(asked, tmp_path, asked, tmp_path / "next")
+    assert not (tmp_path / "next").exists()
+
+
 @pytest.mark.parametrize("change", [{"seed": 1}, {"data": "other.npz"}, {"proxy": "params", "data": None}])
 def test_what_was_trained_otherwise_is_not_taken_over(tmp_path: Path, change: dict[str, object]) -> None:
     (tmp_path / "short_train").mkdir()
+    (tmp_path / "short_train" / "plan.json").write_text('{"ranked_by": "val_loss"}')
     theirs = plan(proxy="short_train", data="few.npz")
     ours = plan(**{"proxy": "short_train", "data": "few.npz", **change})
     take_over(theirs, tmp_path, ours, tmp_path / "next")
