@@ -8,7 +8,7 @@ intervals are made, is said in `archlab.proxy.judging`; which scores are put tog
 The half `tune` chooses and weighs the combinations; what is reported is the half `report`, and the column `tuned` tells
 τ at equal cost on the other. `another seed` says how well one training from another seed ranks those networks of the
 half that have several: no score can be expected to do better. `top-1 after epoch N` is of the training that is judged,
-and shares its noise.
+and shares its noise. `top-1 by RECIPE` is what the same networks reached by another recipe, from one seed or more.
 """
 
 import argparse
@@ -46,6 +46,7 @@ from archlab.proxy.ranking import Estimate, Floats, Mask
 __all__ = ["Judged", "bench_of", "judge", "latencies", "main", "tops", "trained"]
 
 _AS_TRAINED = " as trained"
+_ELSEWHERE = "top-1 by "
 _BASELINE = "params"
 
 
@@ -60,7 +61,11 @@ class Judged:
 
 def judge(bench: Bench, scores: Mapping[str, Floats], seconds: Mapping[str, float], is_report: Mask) -> Judged:
     """Every score, alone and together with others."""
-    own = {name: values for name, values in scores.items() if not name.endswith(_AS_TRAINED)}
+    own = {
+        name: values
+        for name, values in scores.items()
+        if not (name.endswith(_AS_TRAINED) or name.startswith(_ELSEWHERE))
+    }
     untrained = {name: values for name, values in own.items() if ":" not in name and "epoch" not in name}
     put_together = combinations(bench, untrained, ~is_report, among=", no training")
     known = {one.members for one in put_together}
@@ -149,6 +154,9 @@ def _scores(
             label = f"top-1 after epoch {row['epoch']}"
             found[label][row["name"]] = float(row["top1"])
             seconds[label].append(float(row["seconds"]) * int(row["epoch"]))
+    for other in (one for one in RECIPES if one != recipe):
+        for name, values in tops(trained(folder, other)).items():
+            found[f"{_ELSEWHERE}{other}"][name] = statistics.fmean(values)
     arrays = {name: np.array([values.get(net, math.nan) for net in bench.names]) for name, values in found.items()}
     return arrays, {name: statistics.median(values) for name, values in seconds.items() if values}
 
