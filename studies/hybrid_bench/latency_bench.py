@@ -4,7 +4,7 @@
 
 One thread, batch 1, ONNX Runtime, the measuring protocol; norms are folded away as for deployment. An anchor is
 measured before every twenty networks. Give the command again and it goes on where it stopped. Measure where nothing
-else runs: what came out noisy says so.
+else runs: what came out noisy says so. The rows of one recipe are of one machine; on another one they have to go first.
 """
 
 import argparse
@@ -20,12 +20,13 @@ from bench_table import append, read
 from archlab.device import catalog
 from archlab.device.measure import measure
 from archlab.device.measurement import Measurement
+from archlab.errors import DeviceChanged, four_parts
 from archlab.families import published
 from archlab.model.build import build
 from archlab.model.deploy import deploy
 from archlab.spec import ArchSpec
 
-__all__ = ["COLUMNS", "LATENCY", "main", "timed", "told"]
+__all__ = ["COLUMNS", "LATENCY", "check_place", "main", "timed", "told"]
 
 LATENCY = "latency.csv"
 COLUMNS = ("name", "recipe", "small", "latency_ms", "low_ms", "high_ms", "n", "quality", "source", "fingerprint")
@@ -65,6 +66,20 @@ def _row(name: str, recipe_name: str, recipe: Recipe, spec: ArchSpec) -> dict[st
     }
 
 
+def check_place(row: dict[str, Any], known: list[dict[str, str]]) -> None:
+    """Refuse to set the latencies of two machines, or of two versions of a runtime, side by side."""
+    other = next((one for one in known if one["fingerprint"] != row["fingerprint"]), None)
+    if other is not None:
+        raise DeviceChanged(
+            four_parts(
+                f"the table holds latencies of recipe {row['recipe']} from another place",
+                given=f"{other['name']} there: {other['fingerprint']}; {row['name']} here: {row['fingerprint']}",
+                allowed="one machine and one runtime for all rows of a recipe",
+                do=f"go on there, or delete these rows from {LATENCY} and measure all of them here",
+            )
+        )
+
+
 def _todo(networks: list[Network], done: list[str]) -> list[tuple[str, ArchSpec]]:
     """What is left, with the anchor before every twenty."""
     rows = []
@@ -83,9 +98,10 @@ def main() -> None:
     parser.add_argument("--first", type=int, help="only the first so many networks")
     asked = parser.parse_args()
     path = asked.out / LATENCY
-    done = [row["name"] for row in read(path) if row["recipe"] == asked.recipe]
-    for name, spec in _todo(load(asked.specs)[: asked.first], done):
+    known = [row for row in read(path) if row["recipe"] == asked.recipe]
+    for name, spec in _todo(load(asked.specs)[: asked.first], [row["name"] for row in known]):
         row = _row(name, asked.recipe, RECIPES[asked.recipe], spec)
+        check_place(row, known)
         append(path, COLUMNS, [row])
         sys.stdout.write(f"{name}: {row['latency_ms']} ms ({row['low_ms']} to {row['high_ms']}), {row['quality']}\n")
         sys.stdout.flush()

@@ -11,6 +11,7 @@ import pytest
 from archlab.api.correlating import correlate_rows
 from archlab.cost.count import count
 from archlab.cost.trace import trace
+from archlab.errors import DeviceChanged
 from archlab.proxy import evidence
 from archlab.proxy.evidence import read_table, table, unpack
 from archlab.proxy.judging import EQUAL_COST, Bench, Correlation
@@ -177,6 +178,14 @@ def tables(tmp_path: Path) -> Path:
     bench_table.append(tmp_path / "latency.csv", latency_bench.COLUMNS, timed)
     (tmp_path / "specs.jsonl").write_text("\n".join(specs) + "\n")
     return tmp_path
+
+
+def test_latencies_of_two_machines_do_not_stand_side_by_side(tables: Path) -> None:
+    (known, *_) = bench_table.read(tables / "latency.csv")
+    latency_bench.check_place(known, [])
+    latency_bench.check_place(known, [known])
+    with pytest.raises(DeviceChanged, match=f"recipe {known['recipe']} from another place"):
+        latency_bench.check_place({**known, "fingerprint": '{"cpu": "another"}'}, [known])
 
 
 def test_the_judge_reads_the_tables(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
