@@ -1,7 +1,7 @@
 """Convolutions over maps of few pixels as matrix products: the same values, in less time on a CPU.
 
 A network that is trained at low resolution ends in maps of 4 × 4, 2 × 2 or one pixel. There torch's own CPU kernels
-spend most of a training on two things: the weights' gradient of depthwise convolutions, and pointwise convolutions.
+can spend half of a step on two things: the weights' gradient of depthwise convolutions, and pointwise convolutions.
 Both are plain matrix products. `benchmarks/training_step.py` measures what that saves.
 
 Legend of the shape suffixes: B batch, C channels, H and W rows and columns of the map that comes in, O and P of the one
