@@ -1,7 +1,7 @@
 """Which operators does a network run, on which shapes? The one walk, on the meta device.
 
-A spec is built and walked layer by layer: a layer with the same `BlockSpec`, input width, input side and batch is
-walked once per `Memo`. A module is walked whole, on a copy that holds no data; yours is left as it is.
+A spec is built and walked layer by layer: a layer with the same `BlockSpec` and input shape is walked once per `Memo`.
+A module is walked whole, on a copy that holds no data; yours is left as it is.
 """
 
 import contextlib
@@ -38,8 +38,8 @@ __all__ = [
 class Memo:
     """Layers walked so far, so that an equal layer on an equal input is walked once; the oldest goes when it is full.
 
-    Its keys are `(BlockSpec, input width, input side, batch)`, for a classifier `(HeadSpec, …, classes)`; nothing is
-    kept of a whole network.
+    Its keys are `(BlockSpec, input shape)`, for a classifier `((HeadSpec, classes), input shape)`; nothing is kept of a
+    whole network. The whole shape: tokens are `(batch, width, tokens, 1)`, so their side says nothing of their number.
     """
 
     def __init__(self, max_layers: int = 4096) -> None:
@@ -103,8 +103,7 @@ def _trace_spec(spec: ArchSpec, batch: int, memo: Memo) -> OpTrace:
     segments: list[Segment] = []
     first, source = 0, -1
     for path, key, make in _parts(spec):
-        width, side = shape[1], shape[-1]
-        layer = memo.walk((key, width, side, batch), functools.partial(make, width, side), shape)
+        layer = memo.walk((key, shape), functools.partial(make, shape[1], shape[-1]), shape)
         segments.append(Segment(prefix=path, first=first, source=source, layer=layer))
         source = first + layer.output if layer.output >= 0 else source
         first += len(layer.rows)
