@@ -6,7 +6,7 @@
 them as its source does: torch's own first weights; for each network a batch of its own of 32 training images with their
 labels, shifted by up to 4 pixels and mirrored at random; one gradient of the whole batch, norms in training mode. Only
 ZiCo, which compares batches and has no published scores here, takes the two halves. `az` takes networks at random from
-all 15,625 and scores the four parts of AZ-NAS as its source does: He-normal weights, Gaussian noise for images, 16 of
+all 15,625 and scores the four parts of AZ-NAS as its source does: He-normal weights, Gaussian noise for images, 64 of
 them.
 
 The bench folder is looked for beside the one that the variable ARCHLAB_DATA names. Writes `nasbench201.csv` and
@@ -42,7 +42,7 @@ WHOLE = ("naswot", "swap", "meco", "jacob_cov", "synflow", "zen", "params", "mac
          "grasp", "fisher")  # fmt: skip
 """Scores of the whole batch."""
 HALVES = ("zico",)
-IMAGES, AZ_IMAGES, SHIFT = 32, 16, 4
+IMAGES, AZ_IMAGES, SHIFT = 32, 64, 4
 MEAN, DEVIATION = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)
 """Of CIFAR-10's channels, 0 to 255."""
 
