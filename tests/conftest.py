@@ -1,7 +1,7 @@
 """No test reads or writes the devices of the person who runs it, their calibrations or their measurements.
 
 Tests run beside each other, one process per core: with a thread per core in each of them, threads that are done spin
-for one that waits for a core, and small networks trained 40 times slower. So one thread, unless told otherwise.
+for one that waits for a core, and small networks train many times slower. So one thread, unless told otherwise.
 """
 
 import os

@@ -24,6 +24,7 @@ import bench_judge as judge  # noqa: E402
 import bench_networks  # noqa: E402
 import bench_table  # noqa: E402
 import early_bench  # noqa: E402
+import few_steps_bench  # noqa: E402
 import latency_bench  # noqa: E402
 import score_bench  # noqa: E402
 import ship_bench  # noqa: E402
@@ -136,6 +137,23 @@ def test_what_an_early_training_is_judged_by(
     said = capsys.readouterr().out
     assert said.count("efficientvit_b0: ") == 1
     assert "settled_loss: nan at equal cost, 1 networks" in said
+
+
+def test_what_a_few_steps_tell(
+    few: Path, tables: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One network of the half `tune`, by two rates, at every stop; a second call trains nothing."""
+    command = ["few_steps_bench.py", "--data", str(few), "--folder", str(tables), "--first", "8"]
+    monkeypatch.setattr(sys, "argv", command)
+    few_steps_bench.main()
+    few_steps_bench.main()
+    rows = bench_table.read(tables / "few_steps.csv")
+    assert [(row["rate"], int(row["steps"])) for row in rows] == [
+        (str(rate), steps) for rate in few_steps_bench.RATES for steps in few_steps_bench.STOPS
+    ]
+    assert {row["name"] for row in rows} == {"efficientvit_b0"}
+    assert all(float(row["val_loss"]) > 0 for row in rows)
+    assert capsys.readouterr().out.count("efficientvit_b0, rate") == 2
 
 
 @pytest.fixture

@@ -64,7 +64,6 @@ def start() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-            "OMP_NUM_THREADS": "1",
         }
         process = subprocess.Popen(
             [sys.executable, str(SEARCHER), *map(str, words)],
